@@ -1,0 +1,21 @@
+"""The one place that reads the time. Domain code takes it as an argument (`at`), so that a test can choose it."""
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+
+def now() -> dt.datetime:
+    """Return the present moment, aware, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+def local_date(at: dt.datetime, time_zone: str) -> dt.date:
+    """Return the calendar day that `at` (aware) falls on in the IANA zone `time_zone`.
+
+    Raises:
+        ValueError: `at` is naive.
+    """
+    if at.tzinfo is None:
+        msg = "a moment needs a time zone"
+        raise ValueError(msg)
+    return at.astimezone(ZoneInfo(time_zone)).date()
