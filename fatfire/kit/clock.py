@@ -1,7 +1,9 @@
 """The one place that reads the time. Domain code takes it as an argument (`at`), so that a test can choose it."""
 
 import datetime as dt
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
+
+from fatfire.kit.errors import InvalidInput
 
 
 def now() -> dt.datetime:
@@ -19,3 +21,15 @@ def local_date(at: dt.datetime, time_zone: str) -> dt.date:
         msg = "a moment needs a time zone"
         raise ValueError(msg)
     return at.astimezone(ZoneInfo(time_zone)).date()
+
+
+def require_time_zone(name: str, *, field: str = "time_zone") -> str:
+    """Return `name` when it is a zone of the IANA database.
+
+    Raises:
+        InvalidInput: it is not; the message names `field`.
+    """
+    if name not in available_timezones():
+        msg = f"{name!r} is not a time zone of the IANA database."
+        raise InvalidInput(msg, field=field)
+    return name

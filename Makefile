@@ -1,0 +1,48 @@
+PYTHON ?= python3
+PORT ?= 8000
+WORKERS ?= 2
+T ?= tests
+BIN := .venv/bin
+DEMO_CLUSTER := .data/postgres
+
+export PYTHON
+.DEFAULT_GOAL := help
+.PHONY: help setup demo clean-demo lint format test test-long check lock
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Create or update .venv from the pinned requirements; done in a moment when nothing changed.
+	@.ci/setup
+
+demo: setup ## Run the whole platform with sample data on http://127.0.0.1:8000 (PORT= another).
+	@exec $(BIN)/python manage.py demo --port $(PORT)
+
+clean-demo: setup ## Forget the demo: its database and its files.
+	@$(BIN)/python -c "import pathlib, sys; from fatfire.kit.postgres import EmbeddedPostgres as P; \
+	  sys.exit('a demo still runs; stop it first' if P(pathlib.Path('$(DEMO_CLUSTER)')).running() else 0)"
+	rm -rf .data
+
+lint: setup ## Check style, format, types and the direction of imports.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Put the code into its one format, and mend what can be mended by itself.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+test: setup ## Run the tests, or those in T= (a path); in WORKERS=2 processes.
+	$(BIN)/pytest -n $(WORKERS) --durations=10 -m "not long" $(T)
+
+test-long: setup ## Run the tests that take long.
+	$(BIN)/pytest --durations=10 -m long $(T)
+
+check: lint test ## Everything a change must pass; what CI runs.
+
+lock: setup ## Pin the newest versions that pyproject.toml allows.
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  pyproject.toml -o requirements/base.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt

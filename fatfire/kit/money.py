@@ -1,0 +1,145 @@
+"""Money: a Decimal with an ISO 4217 currency in Python, a bigint of ten-thousandths in the database.
+
+Why bigint: under row-level security PostgreSQL only uses leakproof operators as index conditions; numeric's aren't, bigint's
+are. Four decimals hold every ISO 4217 currency (at most 4) and leave room up to 922 trillion.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from fatfire.kit.errors import InvalidInput
+
+SCALE = 4
+MAX_AMOUNT = Decimal(2**63 - 1).scaleb(-SCALE)
+
+# ISO 4217, table A.1 (active codes of countries, without funds, metals and test codes), as of 2026.
+_TWO_DIGITS = """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP CVE CZK
+    DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD
+    KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP
+    PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH
+    USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
+"""
+_NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
+_THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
+
+MINOR_DIGITS: dict[str, int] = {
+    **dict.fromkeys(_TWO_DIGITS.split(), 2),
+    **dict.fromkeys(_NO_DIGITS.split(), 0),
+    **dict.fromkeys(_THREE_DIGITS.split(), 3),
+}
+"""Decimals of each ISO 4217 currency's minor unit; its keys are the currencies that the product accepts."""
+
+
+def require_currency(code: str, *, field: str = "currency") -> str:
+    """Return `code` when it is an ISO 4217 currency that the product accepts.
+
+    Raises:
+        InvalidInput: it is not; the message names `field`.
+    """
+    if code not in MINOR_DIGITS:
+        msg = f"{code!r} is not a currency code of ISO 4217."
+        raise InvalidInput(msg, field=field)
+    return code
+
+
+def require_amount(amount: Decimal, currency: str, *, field: str = "amount") -> Decimal:
+    """Return `amount` when it can be an amount of `currency`: finite, not finer than its minor unit, not absurdly large.
+
+    Raises:
+        InvalidInput: it can't; the message names `field`.
+    """
+    digits = MINOR_DIGITS[currency]
+    if not amount.is_finite() or abs(amount) > MAX_AMOUNT:
+        msg = f"An amount lies between -{MAX_AMOUNT:.0f} and {MAX_AMOUNT:.0f}."
+        raise InvalidInput(msg, field=field)
+    if amount != round_to_minor(amount, currency):
+        msg = f"{currency} has {digits} decimals."
+        raise InvalidInput(msg, field=field)
+    return amount
+
+
+def round_to_minor(amount: Decimal, currency: str) -> Decimal:
+    """Round to the currency's minor unit, halves away from zero (as PostgreSQL's round(numeric) does)."""
+    return amount.quantize(Decimal(1).scaleb(-MINOR_DIGITS[currency]), rounding=ROUND_HALF_UP)
+
+
+def to_text(amount: Decimal, currency: str) -> str:
+    """Write `amount` exactly, with at least the currency's decimals and no exponent: "1265594.40"."""
+    digits = max(MINOR_DIGITS[currency], -int(amount.normalize().as_tuple().exponent))
+    return f"{amount:.{digits}f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An exact amount of one currency. Positive is owned or received, negative is owed or paid."""
+
+    amount: Decimal
+    currency: str
+
+    def __post_init__(self) -> None:
+        """Refuse what isn't a finite Decimal of a known currency: it is a programming error."""
+        if not isinstance(self.amount, Decimal) or not self.amount.is_finite() or self.currency not in MINOR_DIGITS:
+            msg = f"not money: {self.amount!r} {self.currency!r}"
+            raise ValueError(msg)
+
+    def __str__(self) -> str:
+        """Return "1265594.40 AUD"."""
+        return f"{to_text(self.amount, self.currency)} {self.currency}"
+
+
+if TYPE_CHECKING:
+    _DecimalInBigint = models.BigIntegerField[Decimal, Decimal]
+else:
+    _DecimalInBigint = models.BigIntegerField
+
+
+class MoneyField(_DecimalInBigint):
+    """An amount of money: Decimal in Python, bigint of ten-thousandths in the database; the currency is a column beside it.
+
+    Sum, Min and Max give Decimals too. Never float: a value that isn't a Decimal or int, or is finer than four decimals,
+    raises ValidationError.
+    """
+
+    description = "Money, exact to four decimals"
+
+    def from_db_value(self, value: int | Decimal | None, *_: object) -> Decimal | None:
+        """Give ten-thousandths back as the amount; aggregates of bigint arrive as Decimal."""
+        return None if value is None else Decimal(value).scaleb(-SCALE)
+
+    def to_python(self, value: Any) -> Decimal | None:
+        """Accept Decimal, int and decimal text.
+
+        Raises:
+            ValidationError: anything else, and what isn't finite.
+        """
+        if value is None or isinstance(value, Decimal):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            msg = f"{value!r} is not an amount"
+            raise ValidationError(msg)
+        try:
+            return Decimal(value)
+        except ArithmeticError:
+            msg = f"{value!r} is not an amount"
+            raise ValidationError(msg) from None
+
+    def get_prep_value(self, value: Any) -> int | None:
+        """Write the amount as whole ten-thousandths.
+
+        Raises:
+            ValidationError: it is finer than that.
+        """
+        if value is None or hasattr(value, "resolve_expression"):
+            return value  # type: ignore[no-any-return]
+        amount = self.to_python(value)
+        if amount is None:
+            return None
+        if not amount.is_finite() or (scaled := amount.scaleb(SCALE)) != (whole := int(scaled)):
+            msg = f"{value!r} is finer than {SCALE} decimals"
+            raise ValidationError(msg)
+        return whole

@@ -1,0 +1,60 @@
+"""A laptop's surroundings: the embedded PostgreSQL with its roles, and the keys that production has in its secrets.
+
+Used by manage.py and by the tests' plugin, before Django's settings are read; never by wsgi or Lambda.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+DATA_DIR = Path(__file__).resolve().parent.parent / ".data"
+DATABASE = "fatfire"
+ROLES = {
+    "DATABASE_URL": "app_tenant",
+    "DATABASE_OPERATOR_URL": "app_operator",
+    "DATABASE_OWNER_URL": "app_owner",
+}
+_NEED_NO_DATABASE = {"check", "help", "version", "--version", "--help", "-h", "compilemessages", "collectstatic"}
+
+
+@contextlib.contextmanager
+def use_local_services(arguments: Sequence[str], data_dir: Path = DATA_DIR) -> Iterator[None]:
+    """Run the block with a database: the one in DATABASE_URL, else the embedded one, started (or joined) for its length.
+
+    A command that needs none (`--help`, `check`) starts nothing.
+    """
+    if not arguments or arguments[0] in _NEED_NO_DATABASE or "--help" in arguments or "-h" in arguments:
+        os.environ.setdefault("SECRET_KEY", secrets.token_hex())
+        yield
+        return
+    if os.environ.get("DATABASE_URL"):
+        yield
+        return
+
+    from fatfire.kit.postgres import EmbeddedPostgres
+    from fatfire.kit.roles import bootstrap_roles
+
+    os.environ.setdefault("SECRET_KEY", _kept_secret(data_dir / "secret.key"))
+    _kept_secret(data_dir / "master.key")
+    with EmbeddedPostgres(data_dir / "postgres") as postgres:
+        bootstrap_roles(postgres.dsn("postgres", "postgres"), database=DATABASE)
+        for variable, role in ROLES.items():
+            os.environ[variable] = postgres.dsn(role, DATABASE)
+        yield
+
+
+def _kept_secret(path: Path) -> str:
+    """Return the secret kept in the file, made at first use and readable by its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+        # Linking is atomic: two processes that start at once keep one secret, and a kill leaves no half of one.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text()

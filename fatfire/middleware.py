@@ -1,0 +1,115 @@
+"""Around every request: its id, its tenant's transaction, its invocation."""
+
+import re
+import uuid
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, transaction
+from django.http import HttpRequest, HttpResponse
+
+from fatfire.kit import clock
+from services.accounts import queries as accounts
+from services.accounts.operations import note_key_use
+from services.accounts.queries import Principal
+from services.telemetry.operations import Kind, Outcome, Run, record_anonymous_request, record_invocation
+from tenants.isolation import acting_as, shared, tenant
+from tenants.permissions import required_role
+
+logger = structlog.get_logger(__name__)
+
+REQUEST_ID_HEADER = "X-Request-ID"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_NOT_RECORDED = ("/livez", "/readyz", "/static/")
+
+
+class RequestMiddleware:
+    """Gives the request an id (the caller's, where it is a sane one), binds it to the log, and records the invocation."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request."""
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        started_at = clock.now()
+        request.request_id, request.principal, request.error_code = request_id, None, ""  # type: ignore[attr-defined]
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = self.get_response(request)
+            response[REQUEST_ID_HEADER] = request_id
+            if not request.path.startswith(_NOT_RECORDED):
+                ended_at = clock.now()
+                run = Run(
+                    kind=Kind.REQUEST,
+                    name=_name(request),
+                    outcome=_outcome(response.status_code),
+                    started_at=started_at,
+                    ended_at=ended_at,
+                    request_id=request_id,
+                    status=response.status_code,
+                    error_code=request.error_code,  # type: ignore[attr-defined]
+                )
+                _record(run, request.principal)  # type: ignore[attr-defined]
+        return response
+
+
+def _name(request: HttpRequest) -> str:
+    """Return the method and the route, without the ids in it: invocations of one route share a name."""
+    match = request.resolver_match
+    return f"{request.method} /{match.route}" if match else f"{request.method} (no route)"
+
+
+def _outcome(status: int) -> Outcome:
+    if status >= 500:
+        return Outcome.FAILED
+    return Outcome.REFUSED if status >= 400 else Outcome.OK
+
+
+def _record(run: Run, principal: Principal | None) -> None:
+    """Write the invocation in a transaction of its own: the request's may have been rolled back."""
+    try:
+        if principal:
+            with tenant(principal.tenant_id):
+                record_invocation(run)
+        else:
+            with shared():
+                record_anonymous_request(run)
+    except DatabaseError:  # the answer stands, whether it is recorded or not
+        logger.exception("invocation_not_recorded")
+
+
+def in_tenant_transaction(answer: Callable[..., HttpResponse], *, view: Callable[..., Any]) -> Callable[..., HttpResponse]:
+    """Wrap an API operation: find out who asks, and run it in one transaction of their tenant.
+
+    Anything but success rolls back, so a refusal changes nothing. A view that `opens_own_transaction` runs outside of one.
+    `request.principal` and `request.role_needed` are what the API's authentication then decides by.
+    """
+    opens_own = getattr(view, "opens_own_transaction", False)
+
+    @wraps(answer)
+    def run(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        request.role_needed = required_role(view, request.method or "GET")  # type: ignore[attr-defined]
+        secret = request.headers.get("X-API-Key")
+        owner = accounts.owner_of_key(secret=secret) if secret else None
+        if owner is None:
+            return answer(request, *args, **kwargs)  # to be refused by the API's authentication
+        at = clock.now()
+        with structlog.contextvars.bound_contextvars(tenant_id=str(owner.tenant_id)):
+            with tenant(owner.tenant_id):
+                principal = accounts.principal_of_key(api_key_id=owner.api_key_id, at=at)
+                request.principal = principal  # type: ignore[attr-defined]
+                if principal is not None:
+                    note_key_use(principal=principal, at=at)
+                if not opens_own:
+                    with acting_as(principal and principal.user_id):
+                        response = answer(request, *args, **kwargs)
+                    if response.status_code >= 400:
+                        transaction.set_rollback(True)
+                    return response
+            with acting_as(principal and principal.user_id):
+                return answer(request, *args, **kwargs)
+
+    return run

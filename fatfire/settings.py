@@ -1,0 +1,129 @@
+"""All settings. The environment is read here and nowhere else; every variable is documented in docs/settings.md."""
+
+from pathlib import Path
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class Environment(BaseSettings):
+    """The environment variables, by their lower-case names."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    debug: bool = False
+    secret_key: SecretStr = SecretStr("")
+    allowed_hosts: list[str] = ["localhost", "127.0.0.1", "[::1]"]
+    database_url: SecretStr = SecretStr("")
+    database_operator_url: SecretStr = SecretStr("")
+    database_owner_url: SecretStr = SecretStr("")
+    broker_url: str = "memory://"
+    master_key_file: Path = BASE_DIR / ".data" / "master.key"
+    plaid_url: str = ""
+    plaid_client_id: str = ""
+    plaid_secret: SecretStr = SecretStr("")
+    plaid_country_codes: list[str] = ["US"]
+    rates_url: str = ""
+    jobs_resend_after_seconds: int = Field(default=10, ge=1)
+    log_level: str = "INFO"
+
+
+ENV = Environment()
+
+DEBUG = ENV.debug
+SECRET_KEY = ENV.secret_key.get_secret_value()
+ALLOWED_HOSTS = ENV.allowed_hosts
+ROOT_URLCONF = "fatfire.urls"
+WSGI_APPLICATION = "fatfire.wsgi.application"
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "tenants.User"
+APPEND_SLASH = False
+
+INSTALLED_APPS = [
+    "fatfire",
+    "tenants",
+    "services.telemetry",
+    "services.jobs",
+    "services.accounts",
+    "services.core",
+    "services.exchange",
+    "services.history",
+    "services.integration",
+    "services.analytics",
+    "ninja",  # its own Swagger UI files, served from here instead of a CDN
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "fatfire.middleware.RequestMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+STATIC_URL = "/static/"
+
+
+def _database(url: SecretStr, *, unset: str) -> dict[str, Any]:
+    """Turn a PostgreSQL URL (libpq's own syntax) into Django's dictionary.
+
+    Without one, connecting fails with the name of the missing variable in the error: importing the settings must work
+    without a database (type checks, --help, packaging).
+    """
+    parts = conninfo_to_dict(url.get_secret_value() or f"postgresql://nobody@/nowhere?host=/{unset}-is-not-set")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.pop("dbname", ""),
+        "USER": parts.pop("user", ""),
+        "PASSWORD": parts.pop("password", ""),
+        "HOST": parts.pop("host", ""),
+        "PORT": parts.pop("port", ""),
+        "OPTIONS": parts,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+# One database, three roles (architecture: tenancy). A process has the URLs of the roles it may be, and no others.
+DATABASES = {"default": _database(ENV.database_url, unset="DATABASE_URL")}
+if ENV.database_operator_url.get_secret_value():
+    DATABASES["operator"] = _database(ENV.database_operator_url, unset="DATABASE_OPERATOR_URL")
+if ENV.database_owner_url.get_secret_value():
+    DATABASES["owner"] = _database(ENV.database_owner_url, unset="DATABASE_OWNER_URL")
+DATABASE_ROUTERS = ["tenants.isolation.RoleRouter"]
+
+# Tables that belong to no tenant: label -> (what app_tenant may do there, why it isn't a tenant's).
+SHARED_MODELS: dict[str, tuple[str, str]] = {
+    "tenants.User": ("SELECT", "a person may be a member of several tenants"),
+    "exchange.Rate": ("SELECT", "the European Central Bank's rates are the same for everybody"),
+}
+
+BROKER_URL = ENV.broker_url
+JOBS_RESEND_AFTER_SECONDS = ENV.jobs_resend_after_seconds
+MASTER_KEY_FILE = ENV.master_key_file
+PLAID_URL = ENV.plaid_url
+PLAID_CLIENT_ID = ENV.plaid_client_id
+PLAID_SECRET = ENV.plaid_secret
+PLAID_COUNTRY_CODES = ENV.plaid_country_codes
+RATES_URL = ENV.rates_url
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "fatfire.kit.logging.json_formatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": ENV.log_level},
+    "loggers": {"django.server": {"handlers": [], "propagate": True}},
+}

@@ -1,0 +1,1 @@
+"""One Django app for each service; the same file names in each."""

@@ -1,0 +1,36 @@
+"""API keys: how a program gets in."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from fatfire.kit import clock
+from tenants.models import Membership, SameTenant, TenantForeignKey, TenantModel
+from tenants.permissions import Role
+
+
+class ApiKey(TenantModel):
+    """A key that acts for a membership, with at most the role that was chosen for it. Only a hash of it is kept."""
+
+    membership = TenantForeignKey(Membership)
+    name = models.CharField(max_length=80)
+    role = models.CharField(max_length=10, choices=Role.choices)
+    prefix = models.CharField(max_length=16)  # the visible start, to recognise it by
+    digest = models.BinaryField(max_length=32)  # SHA-256; the key itself is 256 random bits, so no slow hash is needed
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta(TenantModel.Meta):
+        constraints: ClassVar = [
+            *TenantModel.Meta.constraints,
+            SameTenant("membership"),
+            # Found before the tenant is known, hence unique across tenants.
+            models.UniqueConstraint(fields=["digest"], name="accounts_apikey_digest_once"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="accounts_apikey_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… {self.name}"

@@ -1,0 +1,105 @@
+"""Letting people and programs in: tenants with their owners, API keys."""
+
+import datetime as dt
+import secrets
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import IntegrityError
+
+from fatfire.kit import clock
+from fatfire.kit.errors import DomainError
+from fatfire.kit.money import require_currency
+from services.accounts.models import ApiKey
+from services.accounts.queries import Principal, digest_of
+from tenants import audit
+from tenants.isolation import operator
+from tenants.models import Membership, Tenant, User
+from tenants.permissions import Role
+
+KEY_PREFIX = "ff_"
+"""Starts every key, so that secret scanners can find one that leaked."""
+
+
+class SlugTaken(DomainError):
+    """Another tenant has this slug."""
+
+    code = "slug_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """A key at the only moment when its secret is known."""
+
+    id: UUID
+    secret: str
+
+
+def create_tenant(
+    *, name: str, slug: str, owner_email: str, home_currency: str, time_zone: str, country: str, at: dt.datetime
+) -> Tenant:
+    """Create a tenant and its owner's membership (and the user, where the e-mail address is new). Across tenants.
+
+    Raises:
+        SlugTaken: the slug is in use.
+        InvalidInput: the currency or time zone doesn't exist.
+    """
+    tenant = Tenant(
+        name=name,
+        slug=slug,
+        home_currency=require_currency(home_currency, field="home_currency"),
+        time_zone=clock.require_time_zone(time_zone),
+        country=country,
+        created_at=at,
+    )
+    with operator():
+        try:
+            tenant.save(force_insert=True)
+        except IntegrityError as error:
+            raise SlugTaken from error
+        user = User.objects.filter(email__iexact=owner_email).first() or User.objects.create(
+            email=owner_email, created_at=at
+        )
+        Membership.objects.create(tenant=tenant, user=user, role=Role.OWNER, created_at=at)
+    return tenant
+
+
+def create_api_key(
+    *, membership_id: UUID, name: str, role: Role, at: dt.datetime, expires_at: dt.datetime | None = None
+) -> NewApiKey:
+    """Make a key that acts for the membership, with at most `role`; return it with its secret, which is not kept.
+
+    Raises:
+        Membership.DoesNotExist: not this tenant's.
+    """
+    membership = Membership.objects.get(id=membership_id)
+    secret = KEY_PREFIX + secrets.token_urlsafe(32)
+    key = ApiKey.objects.create(
+        membership=membership,
+        name=name,
+        role=role,
+        prefix=secret[:10],
+        digest=digest_of(secret),
+        expires_at=expires_at,
+        created_at=at,
+    )
+    audit.record(action="create", subject="api_key", subject_id=key.id, at=at, name=name, role=role)
+    return NewApiKey(id=key.id, secret=secret)
+
+
+def revoke_api_key(*, api_key_id: UUID, at: dt.datetime) -> None:
+    """Make the key useless from now on; once revoked, nothing changes.
+
+    Raises:
+        ApiKey.DoesNotExist: not this tenant's.
+    """
+    if ApiKey.objects.filter(id=api_key_id, revoked_at__isnull=True).update(revoked_at=at):
+        audit.record(action="revoke", subject="api_key", subject_id=api_key_id, at=at)
+    elif not ApiKey.objects.filter(id=api_key_id).exists():
+        raise ApiKey.DoesNotExist
+
+
+def note_key_use(*, principal: Principal, at: dt.datetime) -> None:
+    """Remember that the principal's key was used; to the minute, so that most requests write nothing."""
+    if principal.key_used_at is None or at - principal.key_used_at > dt.timedelta(minutes=1):
+        ApiKey.objects.filter(id=principal.api_key_id).update(last_used_at=at)

@@ -1,0 +1,1 @@
+"""What the history means: totals, change between two dates, series."""

@@ -1,0 +1,142 @@
+"""What the history means: totals on a day, the change between two days, series for a chart. In the open scope."""
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from fatfire.kit.errors import DomainError, InvalidInput
+from services.core import queries as core
+from services.history import queries as history
+
+
+class NoHistory(DomainError):
+    """There is no history yet."""
+
+    status, code = 404, "no_history"
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a portfolio was worth at the end of a day, in its currency: debts ≤ 0, assets + debts = net_worth.
+
+    `estimated`: some value or rate is an estimate. `missing`: how many assets are left out, since nobody knows their worth.
+    """
+
+    day: dt.date
+    assets: Decimal
+    debts: Decimal
+    net_worth: Decimal
+    estimated: bool
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How one figure changed. `percent` is of the absolute starting figure, to two decimals, halves away from zero; None from 0.
+
+    A debt that shrinks from -200 to -150 is a difference of +50 and +25 %.
+    """
+
+    absolute: Decimal
+    percent: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a portfolio was worth on two days, and the differences (raw: contributions are not taken out)."""
+
+    currency: str
+    start: Totals
+    end: Totals
+    assets: Difference
+    debts: Difference
+    net_worth: Difference
+
+
+class Range(StrEnum):
+    """How far back a series goes from its last day."""
+
+    ONE_MONTH = "1m"
+    THREE_MONTHS = "3m"
+    ONE_YEAR = "1y"
+    ALL = "all"
+
+
+_MONTHS = {Range.ONE_MONTH: 1, Range.THREE_MONTHS: 3, Range.ONE_YEAR: 12}
+
+
+def totals(*, portfolio_id: UUID, on: dt.date) -> Totals:
+    """Return what the portfolio was worth on a day: its newest known day until then.
+
+    Raises:
+        Portfolio.DoesNotExist: not this tenant's.
+        NoHistory: the history begins later, or not at all.
+    """
+    core.get_portfolio(portfolio_id=portfolio_id)
+    row = history.portfolio_day(portfolio_id=portfolio_id, on=on)
+    if row is None:
+        raise NoHistory
+    return _totals(row)
+
+
+def change(*, portfolio_id: UUID, start: dt.date, end: dt.date) -> Change:
+    """Return the change from `start` to `end`; a start before the history begins is its first day.
+
+    Raises:
+        Portfolio.DoesNotExist: not this tenant's.
+        NoHistory: the history begins after `end`, or not at all.
+        InvalidInput: the end is before the start.
+    """
+    if end < start:
+        msg = "The end is before the start."
+        raise InvalidInput(msg, field="to")
+    portfolio = core.get_portfolio(portfolio_id=portfolio_id)
+    span = history.span(portfolio_id=portfolio_id)
+    if span is None or span[0] > end:
+        raise NoHistory
+    before = totals(portfolio_id=portfolio_id, on=max(start, span[0]))
+    after = totals(portfolio_id=portfolio_id, on=end)
+    return Change(
+        currency=portfolio.currency,
+        start=before,
+        end=after,
+        assets=_difference(before.assets, after.assets),
+        debts=_difference(before.debts, after.debts),
+        net_worth=_difference(before.net_worth, after.net_worth),
+    )
+
+
+def series(*, portfolio_id: UUID, start: dt.date | None, end: dt.date) -> list[Totals]:
+    """Return one Totals a day from `start` (None: from the first) to `end`, oldest first; days without history are absent.
+
+    Raises:
+        Portfolio.DoesNotExist: not this tenant's.
+    """
+    core.get_portfolio(portfolio_id=portfolio_id)
+    days = history.list_portfolio_days(portfolio_id=portfolio_id).filter(day__lte=end)
+    if start is not None:
+        days = days.filter(day__gte=start)
+    return [_totals(row) for row in days.order_by("day")]
+
+
+def start_of(chosen: Range, *, end: dt.date) -> dt.date | None:
+    """Return the first day of a range that ends on `end`: the same day of the month, or that month's last; None for all."""
+    if chosen is Range.ALL:
+        return None
+    months = end.year * 12 + end.month - 1 - _MONTHS[chosen]
+    year, month = divmod(months, 12)
+    first_of_next = dt.date(year + (month == 11), (month + 1) % 12 + 1, 1)
+    return min(dt.date(year, month + 1, 1) + dt.timedelta(days=end.day - 1), first_of_next - dt.timedelta(days=1))
+
+
+def _totals(row: history.PortfolioDay) -> Totals:
+    return Totals(row.day, row.assets, row.debts, row.assets + row.debts, row.estimated, row.missing)
+
+
+def _difference(before: Decimal, after: Decimal) -> Difference:
+    if before == 0:
+        return Difference(after - before, None)
+    percent = (after - before) / abs(before) * 100
+    return Difference(after - before, percent.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP))

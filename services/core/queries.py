@@ -1,0 +1,96 @@
+"""Reading what a person has, in the open scope. Lists come as querysets in no order, to be paginated."""
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, Max, OuterRef, QuerySet, Subquery
+
+from services.core.models import Asset, Portfolio, Transaction, Valuation
+
+
+def list_portfolios() -> QuerySet[Portfolio]:
+    """Return the tenant's portfolios."""
+    return Portfolio.objects.all()
+
+
+def get_portfolio(*, portfolio_id: UUID) -> Portfolio:
+    """Return one portfolio.
+
+    Raises:
+        Portfolio.DoesNotExist: not this tenant's.
+    """
+    return Portfolio.objects.get(id=portfolio_id)
+
+
+def list_assets(*, portfolio_id: UUID | None = None, with_closed: bool = True) -> QuerySet[Asset]:
+    """Return assets with `value` and `value_on`: the newest observed value (None: never) and its day."""
+    newest = Valuation.objects.filter(asset_id=OuterRef("id")).order_by("-on")
+    assets = Asset.objects.annotate(value=Subquery(newest.values("value")[:1]), value_on=Subquery(newest.values("on")[:1]))
+    if portfolio_id is not None:
+        assets = assets.filter(portfolio_id=portfolio_id)
+    return assets if with_closed else assets.filter(closed_on__isnull=True)
+
+
+def get_asset(*, asset_id: UUID) -> Asset:
+    """Return one asset, with `value` and `value_on`.
+
+    Raises:
+        Asset.DoesNotExist: not this tenant's.
+    """
+    return list_assets().get(id=asset_id)
+
+
+def list_values(*, asset_id: UUID) -> QuerySet[Valuation]:
+    """Return the observed values of an asset.
+
+    Raises:
+        Asset.DoesNotExist: not this tenant's.
+    """
+    return Valuation.objects.filter(asset=Asset.objects.get(id=asset_id))
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFilter:
+    """Which transactions: each None means any. Days are inclusive; amounts are compared with their sign."""
+
+    portfolio_id: UUID | None = None
+    asset_id: UUID | None = None
+    from_day: dt.date | None = None
+    to_day: dt.date | None = None
+    min_amount: Decimal | None = None
+    max_amount: Decimal | None = None
+    pending: bool | None = None
+
+
+_LOOKUPS = {
+    "portfolio_id": "asset__portfolio_id",
+    "asset_id": "asset_id",
+    "from_day": "booked_on__gte",
+    "to_day": "booked_on__lte",
+    "min_amount": "amount__gte",
+    "max_amount": "amount__lte",
+    "pending": "pending",
+}
+
+
+def list_transactions(*, wanted: TransactionFilter) -> QuerySet[Transaction, dict[str, Any]]:
+    """Return transactions as dicts (with the asset's `currency`): the longest list, so no model instances are made."""
+    chosen = {_LOOKUPS[name]: value for name in _LOOKUPS if (value := getattr(wanted, name)) is not None}
+    return Transaction.objects.filter(**chosen).values(
+        "id", "asset_id", "booked_on", "amount", "description", "merchant", "category", "note", "pending",
+        currency=F("asset__currency"),
+    )  # fmt: skip
+
+
+def transaction_count(*, portfolio_id: UUID) -> int:
+    """Return how many transactions the portfolio's assets have."""
+    return Transaction.objects.filter(asset__portfolio_id=portfolio_id).count()
+
+
+def newest_observation(*, portfolio_id: UUID) -> dt.datetime | None:
+    """Return when any of the portfolio's values was last observed; None: never."""
+    newest: dt.datetime | None = Valuation.objects.filter(asset__portfolio_id=portfolio_id).aggregate(at=Max("observed_at"))["at"]
+    return newest

@@ -1,0 +1,29 @@
+"""Reading the daily history, in the open scope."""
+
+import datetime as dt
+from uuid import UUID
+
+from django.db.models import Max, Min, QuerySet
+
+from services.history.models import AssetDay, PortfolioDay
+
+
+def list_portfolio_days(*, portfolio_id: UUID) -> QuerySet[PortfolioDay]:
+    """Return the portfolio's days, in the currency that each row names."""
+    return PortfolioDay.objects.filter(portfolio_id=portfolio_id)
+
+
+def list_asset_days(*, asset_id: UUID) -> QuerySet[AssetDay]:
+    """Return the asset's days, in the asset's currency."""
+    return AssetDay.objects.filter(asset_id=asset_id)
+
+
+def portfolio_day(*, portfolio_id: UUID, on: dt.date) -> PortfolioDay | None:
+    """Return the portfolio's newest day on or before `on`; None before its history begins."""
+    return list_portfolio_days(portfolio_id=portfolio_id).filter(day__lte=on).order_by("-day").first()
+
+
+def span(*, portfolio_id: UUID) -> tuple[dt.date, dt.date] | None:
+    """Return the first and last day of the portfolio's history; None when it has none."""
+    found = PortfolioDay.objects.filter(portfolio_id=portfolio_id).aggregate(first=Min("day"), last=Max("day"))
+    return (found["first"], found["last"]) if found["first"] else None

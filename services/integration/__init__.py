@@ -1,0 +1,1 @@
+"""Bank links: what a tenant's banks know, brought into its portfolio."""

@@ -1,0 +1,385 @@
+"""Moving jobs: enqueue, claim, report, finish, cancel, retry, sweep.
+
+Locks are always taken in the order step, job. Each function that takes `at` (aware) treats it as the present moment.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import F, Q
+
+from fatfire.kit.errors import DomainError
+from services.jobs.jobs import JobKind, Queue, Reach
+from services.jobs.models import Job, JobStep, State
+from tenants.isolation import current_alias, current_tenant_id, operator, tenant_or_operator
+
+SWEEP_BATCH = 1000
+_OPEN = (State.QUEUED, State.RUNNING)
+
+
+class LeaseLost(Exception):  # noqa: N818  # not an error of the job: another worker has it now
+    """This attempt was taken for dead and its step given to another; stop, and write nothing."""
+
+
+class JobStopped(Exception):  # noqa: N818  # not an error of the job: it was cancelled
+    """The job was cancelled; stop, and write nothing."""
+
+
+class TimeLimitExceeded(DomainError):
+    """The job took longer than it may."""
+
+    status, code = 500, "time_limit_exceeded"
+
+
+class JobNotOpen(DomainError):
+    """The job has already ended."""
+
+    code = "job_not_open"
+
+
+class JobNotFailed(DomainError):
+    """Only a failed or cancelled job can be tried again."""
+
+    code = "job_not_failed"
+
+
+class JobAlreadyOpen(DomainError):
+    """The same work is already queued or running."""
+
+    code = "job_already_open"
+
+
+def enqueue(
+    *, kind: JobKind, at: dt.datetime, subject_id: UUID | None = None, inputs: dict[str, dict[str, Any]] | None = None
+) -> Job:
+    """Queue work in the open scope, and tell a worker once the transaction commits; return the job.
+
+    While a job of the same kind and subject is open, that one is returned instead; if it is running already, it will run
+    once more when it ends, so what was written just before this call is never missed. `inputs` maps step names to what the
+    step is given: ids and plain values only.
+
+    Raises:
+        ValueError: the kind's reach isn't the open scope's.
+    """
+    if (kind.reach is Reach.PLATFORM) != (current_tenant_id() is None):
+        msg = f"{kind.name} is a job of the {kind.reach.value}"
+        raise ValueError(msg)
+    job = Job(
+        kind=kind.name,
+        subject_id=subject_id,
+        created_at=at,
+        request_id=structlog.contextvars.get_contextvars().get("request_id", ""),
+    )
+    found = None
+    while found is None:  # again, when the open one ended between the two statements
+        # Not get_or_create: a lost race must not abort the caller's transaction.
+        Job.objects.bulk_create([job], ignore_conflicts=True)
+        # The lock keeps a queued one from starting before the caller's writes are committed and seen.
+        open_jobs = Job.objects.select_for_update(no_key=True)
+        found = open_jobs.filter(kind=kind.name, subject_id=subject_id, state__in=_OPEN).first()
+    if found.id != job.id:
+        if found.state == State.RUNNING:
+            Job.objects.filter(id=found.id).update(run_again=True)
+        return found
+    steps = JobStep.objects.bulk_create(
+        JobStep(
+            job=job,
+            name=step.name,
+            position=position,
+            state=State.BLOCKED if step.after else State.QUEUED,
+            run_after=at,
+            sent_at=None if step.after else at,
+            input=(inputs or {}).get(step.name, {}),
+        )
+        for position, step in enumerate(kind.steps)
+    )
+    for step in steps:
+        if step.state == State.QUEUED:
+            _send_on_commit(kind, job.id, job.tenant_id)
+    return job
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a running step tells how far it is, and learns that it must stop."""
+
+    claim: "ClaimedJob"
+
+    def report(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Record that `done` of `total` units are done and renew the lease.
+
+        Call it in the transaction that writes the units: it locks the step, so a worker that lost its lease can't commit.
+
+        Raises:
+            LeaseLost: another worker has the step.
+            JobStopped: the job was cancelled.
+            TimeLimitExceeded: the attempt ran into its limit.
+        """
+        claim, at = self.claim, self.claim.clock()
+        with tenant_or_operator(claim.tenant_id):
+            mine = JobStep.objects.filter(id=claim.step_id, attempts=claim.attempt, state=State.RUNNING)
+            if not mine.update(lease_until=at + dt.timedelta(seconds=claim.kind.lease_s)):
+                raise JobStopped if Job.objects.filter(id=claim.id, state=State.CANCELLED).exists() else LeaseLost
+            if at > claim.deadline:
+                raise TimeLimitExceeded
+            Job.objects.filter(id=claim.id).update(progress_done=done, progress_total=total, progress_note=note[:200])
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """One attempt at one step, held by lease. `clock` gives the present; `deadline` is when the attempt must be over."""
+
+    id: UUID
+    tenant_id: UUID | None
+    kind: JobKind
+    subject_id: UUID | None
+    step: str
+    step_id: UUID
+    attempt: int
+    retries: int
+    input: dict[str, Any]
+    request_id: str
+    started_at: dt.datetime
+    deadline: dt.datetime
+    clock: Callable[[], dt.datetime]
+
+    @property
+    def tenant(self) -> UUID:
+        """Return the tenant of a job that has one; a job of the platform has none, and asking is a programming error."""
+        return _present(self.tenant_id)
+
+    @property
+    def subject(self) -> UUID:
+        """Return the subject of a job that has one; asking a job without one is a programming error."""
+        return _present(self.subject_id)
+
+    @property
+    def progress(self) -> Progress:
+        """Return where the operation reports."""
+        return Progress(self)
+
+
+def claim(*, tenant_id: UUID | None, job_id: UUID, clock: Callable[[], dt.datetime]) -> ClaimedJob | None:
+    """Take the job's first step that is due, or whose worker is lost, and return the claim; None when there is nothing to do.
+
+    A message may arrive twice, late or out of order: then this returns None, since the row and not the message decides. A
+    step whose worker was lost more often than the kind's retries allow fails instead of being tried for ever.
+    """
+    at = clock()
+    with tenant_or_operator(tenant_id):
+        step = (
+            JobStep.objects.select_for_update(skip_locked=True, no_key=True)
+            .filter(
+                Q(state=State.QUEUED, run_after__lte=at) | Q(state=State.RUNNING, lease_until__lt=at),
+                job_id=job_id,
+                tenant_id=tenant_id,
+            )
+            .order_by("position")
+            .first()
+        )
+        if step is None:
+            return None
+        job = Job.objects.get(id=job_id)
+        kind = JobKind.named(job.kind)
+        lost = step.state == State.RUNNING
+        if lost and step.retries >= kind.retry.times:
+            _end_step(
+                step.id, State.FAILED, at, error_code="worker_lost", error_detail="Its workers died again and again."
+            )
+            _end_job(
+                job_id, State.FAILED, at, error_code="worker_lost", error_detail="Its workers died again and again."
+            )
+            return None
+        step.attempts += 1
+        step.retries += 1 if lost else 0
+        JobStep.objects.filter(id=step.id).update(
+            state=State.RUNNING,
+            attempts=step.attempts,
+            retries=step.retries,
+            lease_until=at + dt.timedelta(seconds=kind.lease_s),
+            started_at=at,
+            finished_at=None,
+        )
+        Job.objects.filter(id=job_id, state=State.QUEUED).update(state=State.RUNNING, started_at=at)
+    return ClaimedJob(
+        id=job_id,
+        tenant_id=tenant_id,
+        kind=kind,
+        subject_id=job.subject_id,
+        step=step.name,
+        step_id=step.id,
+        attempt=step.attempts,
+        retries=step.retries,
+        input=step.input,
+        request_id=job.request_id,
+        started_at=at,
+        deadline=at + dt.timedelta(seconds=kind.time_limit_s),
+        clock=clock,
+    )
+
+
+def succeed(*, claim: ClaimedJob, output: dict[str, Any], at: dt.datetime) -> None:
+    """End the claimed step well, release the steps that waited for it, and end the job after its last. In the open scope.
+
+    Raises:
+        LeaseLost: the step is no longer ours.
+    """
+    _end_claimed_step(claim, State.SUCCEEDED, at, output=output, error_code="", error_detail="")
+    # The lock lets concurrent finishers pass one by one: the last one sees that all are done.
+    job = Job.objects.select_for_update(no_key=True).get(id=claim.id)
+    states = dict(JobStep.objects.filter(job_id=claim.id).values_list("name", "state"))
+    ready = [
+        step.name
+        for step in claim.kind.steps
+        if states[step.name] == State.BLOCKED and all(states[name] == State.SUCCEEDED for name in step.after)
+    ]
+    if ready:
+        JobStep.objects.filter(job_id=claim.id, name__in=ready).update(state=State.QUEUED, run_after=at, sent_at=at)
+        for _ in ready:
+            _send_on_commit(claim.kind, claim.id, claim.tenant_id)
+    elif all(state == State.SUCCEEDED for state in states.values()):
+        if job.run_again:
+            _restart(job, claim.kind, at, states=State.values)
+        else:
+            _end_job(claim.id, State.SUCCEEDED, at, error_code="", error_detail="")
+
+
+def retry_later(*, claim: ClaimedJob, error: DomainError, at: dt.datetime) -> bool:
+    """Put the claimed step back, to be tried after the kind's backoff; False when its retries are used up. In the open scope.
+
+    Raises:
+        LeaseLost: the step is no longer ours.
+    """
+    if claim.retries >= claim.kind.retry.times:
+        return False
+    _end_claimed_step(
+        claim,
+        State.QUEUED,
+        None,
+        retries=claim.retries + 1,
+        run_after=at + dt.timedelta(seconds=claim.kind.retry.delay_s(claim.retries + 1)),
+        error_code=error.code,
+        error_detail=error.detail[:500],
+    )
+    return True
+
+
+def fail(*, claim: ClaimedJob, code: str, detail: str, at: dt.datetime) -> None:
+    """End the claimed step and its job as failed; steps that waited for it stay blocked. In the open scope.
+
+    Raises:
+        LeaseLost: the step is no longer ours.
+    """
+    _end_claimed_step(claim, State.FAILED, at, error_code=code, error_detail=detail[:500])
+    _end_job(claim.id, State.FAILED, at, error_code=code, error_detail=detail[:500])
+
+
+def cancel_job(*, job_id: UUID, at: dt.datetime) -> Job:
+    """Stop the job: what waits won't start, and what runs stops at its next report, undoing what it hasn't committed.
+
+    Raises:
+        Job.DoesNotExist: not this tenant's.
+        JobNotOpen: it has ended.
+    """
+    steps = JobStep.objects.filter(job_id=job_id, state__in=[State.BLOCKED, *_OPEN])
+    steps.update(state=State.CANCELLED, lease_until=None, finished_at=at)
+    if not _end_job(job_id, State.CANCELLED, at, error_code="", error_detail=""):
+        raise JobNotOpen if Job.objects.filter(id=job_id).exists() else Job.DoesNotExist
+    return Job.objects.get(id=job_id)
+
+
+def retry_job(*, job_id: UUID, at: dt.datetime) -> Job:
+    """Queue a failed or cancelled job again, from the steps that didn't succeed.
+
+    Raises:
+        Job.DoesNotExist: not this tenant's.
+        JobNotFailed: it is open or succeeded.
+        JobAlreadyOpen: a newer job does the same work.
+    """
+    job = Job.objects.select_for_update(no_key=True).get(id=job_id)
+    if job.state not in {State.FAILED, State.CANCELLED}:
+        raise JobNotFailed
+    if Job.objects.filter(kind=job.kind, subject_id=job.subject_id, state__in=_OPEN).exists():
+        raise JobAlreadyOpen
+    _restart(job, JobKind.named(job.kind), at, states=[State.BLOCKED, State.FAILED, State.CANCELLED])
+    return Job.objects.get(id=job_id)
+
+
+def sweep(*, at: dt.datetime, resend_after_s: int) -> int:
+    """Send a message for each step that is due and that no message has reached, and for each whose worker is lost.
+
+    "Not reached" is a guess: none was sent since the step became due, or the last was sent over `resend_after_s` ago. A
+    message too many does nothing. Returns the number sent, at most SWEEP_BATCH. Across tenants, in its own transaction.
+    """
+    unheard = Q(sent_at__isnull=True) | Q(sent_at__lt=at - dt.timedelta(seconds=resend_after_s))
+    due = Q(state=State.QUEUED, run_after__lte=at) & (unheard | Q(sent_at__lt=F("run_after")))
+    lost = Q(state=State.RUNNING, lease_until__lt=at) & (unheard | Q(sent_at__lt=F("lease_until")))
+    with operator():
+        found = list(
+            JobStep.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+            .filter(due | lost)
+            .order_by("run_after")
+            .values_list("id", "job_id", "job__kind", "tenant_id")[:SWEEP_BATCH]
+        )
+        JobStep.objects.filter(id__in=[row[0] for row in found]).update(sent_at=at)
+        for _, job_id, kind, tenant_id in found:
+            _send_on_commit(JobKind.named(kind), job_id, tenant_id)
+    return len(found)
+
+
+def _present(value: UUID | None) -> UUID:
+    if value is None:
+        msg = "this kind of job has none"
+        raise ValueError(msg)
+    return value
+
+
+def _end_claimed_step(claim: ClaimedJob, state: State, at: dt.datetime | None, **changes: Any) -> None:
+    mine = JobStep.objects.filter(id=claim.step_id, attempts=claim.attempt, state=State.RUNNING)
+    if not mine.update(state=state, lease_until=None, finished_at=at, **changes):
+        raise LeaseLost
+
+
+def _end_step(step_id: UUID, state: State, at: dt.datetime, **changes: Any) -> None:
+    JobStep.objects.filter(id=step_id).update(state=state, lease_until=None, finished_at=at, **changes)
+
+
+def _end_job(job_id: UUID, state: State, at: dt.datetime, **changes: Any) -> bool:
+    return bool(
+        Job.objects.filter(id=job_id, state__in=_OPEN).update(state=state, finished_at=at, run_again=False, **changes)
+    )
+
+
+def _restart(job: Job, kind: JobKind, at: dt.datetime, *, states: Iterable[str]) -> None:
+    """Queue the job's steps that are in `states` again; those that wait for one of them are blocked."""
+    redo = set(JobStep.objects.filter(job_id=job.id, state__in=states).values_list("name", flat=True))
+    blocked = {step.name for step in kind.steps if redo.intersection(step.after)} & redo
+    cleared: dict[str, Any] = {
+        "lease_until": None, "finished_at": None, "retries": 0, "run_after": at, "error_code": "", "error_detail": "",
+    }  # fmt: skip
+    rows = JobStep.objects.filter(job_id=job.id)
+    rows.filter(name__in=redo - blocked).update(state=State.QUEUED, sent_at=at, **cleared)
+    rows.filter(name__in=blocked).update(state=State.BLOCKED, sent_at=None, **cleared)
+    Job.objects.filter(id=job.id).update(
+        state=State.QUEUED, run_again=False, finished_at=None, error_code="", error_detail="", progress_done=0
+    )
+    for _ in redo - blocked:
+        _send_on_commit(kind, job.id, job.tenant_id)
+
+
+def _send_on_commit(kind: JobKind, job_id: UUID, tenant_id: UUID | None) -> None:
+    message = {"job_id": str(job_id), "tenant_id": str(tenant_id) if tenant_id else None}
+    # Robust: the row is committed by then, and the sweep sends again what the broker didn't take.
+    transaction.on_commit(partial(_send, kind.name, kind.queue, message), using=current_alias(), robust=True)
+
+
+def _send(name: str, queue: Queue, message: dict[str, str | None]) -> None:
+    from fatfire.celery import app  # Celery takes a third of a second to import; pages that enqueue nothing needn't
+
+    app.send_task(name, kwargs=message, queue=queue.value)

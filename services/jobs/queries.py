@@ -1,0 +1,34 @@
+"""Reading jobs, in the open scope."""
+
+from uuid import UUID
+
+from django.db.models import Prefetch, QuerySet
+
+from services.jobs.models import Job, JobStep, State
+
+
+def list_jobs(*, kind: str | None = None, state: State | None = None, subject_id: UUID | None = None) -> QuerySet[Job]:
+    """Return the tenant's jobs, filtered; without steps and in no order."""
+    jobs = Job.objects.all()
+    if kind is not None:
+        jobs = jobs.filter(kind=kind)
+    if state is not None:
+        jobs = jobs.filter(state=state)
+    if subject_id is not None:
+        jobs = jobs.filter(subject_id=subject_id)
+    return jobs
+
+
+def get_job(*, job_id: UUID) -> Job:
+    """Return the job with its steps in order.
+
+    Raises:
+        Job.DoesNotExist: not this tenant's.
+    """
+    steps = Prefetch("steps", queryset=JobStep.objects.order_by("position"))
+    return Job.objects.prefetch_related(steps).get(id=job_id)
+
+
+def open_job_count() -> int:
+    """Return how many of the scope's jobs are queued or running."""
+    return Job.objects.filter(state__in=[State.QUEUED, State.RUNNING]).count()

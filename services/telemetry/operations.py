@@ -1,0 +1,77 @@
+"""Writing the record of what ran."""
+
+import datetime as dt
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection
+
+from services.telemetry.models import Invocation
+
+Kind = Invocation.Kind
+Outcome = Invocation.Outcome
+
+_process_has_run = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One finished invocation: what, when (aware), how long, how it ended. `status` is a request's, `job_id` a job's."""
+
+    kind: Invocation.Kind
+    name: str
+    outcome: Invocation.Outcome
+    started_at: dt.datetime
+    ended_at: dt.datetime
+    request_id: str
+    status: int | None = None
+    error_code: str = ""
+    job_id: UUID | None = None
+
+
+def record_invocation(run: Run) -> None:
+    """Add the invocation, in the open scope: the tenant's, or the operator's for a job of the platform."""
+    Invocation.objects.create(
+        kind=run.kind,
+        name=run.name[:120],
+        outcome=run.outcome,
+        status=run.status,
+        error_code=run.error_code,
+        started_at=run.started_at,
+        duration_ms=_duration_ms(run),
+        cold_start=_is_cold_start(),
+        request_id=run.request_id,
+        job_id=run.job_id,
+    )
+
+
+def record_anonymous_request(run: Run) -> None:
+    """Add a request that no tenant made (signed out, refused, unknown key), in a `shared()` block.
+
+    app_tenant may not write rows without a tenant; this SQL function may, and writes nothing else.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT lookup.record_anonymous_request(%s, %s, %s::int, %s, %s, %s, %s, %s)",
+            [
+                run.name[:120],
+                run.outcome,
+                run.status,
+                run.error_code,
+                run.started_at,
+                _duration_ms(run),
+                _is_cold_start(),
+                run.request_id,
+            ],
+        )
+
+
+def _duration_ms(run: Run) -> int:
+    return max(0, round((run.ended_at - run.started_at).total_seconds() * 1000))
+
+
+def _is_cold_start() -> bool:
+    """Return whether this is the first invocation that the process records."""
+    global _process_has_run  # noqa: PLW0603  # a fact about the process
+    first, _process_has_run = not _process_has_run, True
+    return first

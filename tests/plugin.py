@@ -1,0 +1,108 @@
+"""The pytest plugin (-p tests.plugin) that gives each test process a PostgreSQL database of its own, before Django is set up.
+
+One embedded cluster without fsync in .data/tests/, one migrated template kept until a migration changes, one clone of it for
+each test process. Runs side by side in one checkout don't meet.
+"""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from fatfire.kit.postgres import EmbeddedPostgres
+from fatfire.kit.roles import bootstrap_roles
+from fatfire.local import ROLES
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+_postgres = EmbeddedPostgres(BASE_DIR / ".data" / "tests", durable=False)
+
+
+def _dsn(role: str, database: str) -> str:
+    return _postgres.dsn(role, database)
+
+
+def _digest() -> str:
+    """Return a fingerprint of everything that decides what the migrated template looks like."""
+    sources = [*BASE_DIR.glob("*/migrations/*.py"), *BASE_DIR.glob("*/*/migrations/*.py"), *BASE_DIR.glob("tenants/*.py")]
+    sources += [BASE_DIR / "fatfire" / "kit" / "roles.py", BASE_DIR / "fatfire" / "settings.py"]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()[:12]
+
+
+def _environment(database: str) -> dict[str, str]:
+    return {variable: _dsn(role, database) for variable, role in ROLES.items()}
+
+
+def _execute(statement: str, *names: str) -> None:
+    with psycopg.connect(_dsn("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def _databases() -> set[str]:
+    with psycopg.connect(_dsn("postgres", "postgres")) as connection:
+        return {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
+
+
+def _make_template() -> str:
+    """Return the name of the migrated template, made when the migrations have changed; older ones are dropped."""
+    name = f"template_{_digest()}"
+    existing = _databases()
+    if name not in existing:
+        for old in existing:
+            if old.startswith("template_") and old != name:
+                _execute("DROP DATABASE {} WITH (FORCE)", old)
+        draft = "draft_template"
+        _execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", draft)
+        bootstrap_roles(_dsn("postgres", "postgres"), database=draft)
+        migrate = [sys.executable, str(BASE_DIR / "manage.py"), "migrate", "--verbosity=0"]
+        subprocess.run(migrate, check=True, env={**os.environ, **_environment(draft)})
+        _execute("ALTER DATABASE {} RENAME TO {}", draft, name)
+    return name
+
+
+def _clone(template: str, name: str) -> None:
+    _execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+    _execute("CREATE DATABASE {} TEMPLATE {}", name, template)
+    bootstrap_roles(_dsn("postgres", "postgres"), database=name)
+
+
+def _is_alive(process_id: str) -> bool:
+    return (Path("/proc") / process_id).exists()
+
+
+def _drop_left_behind() -> None:
+    """Drop the clones of test processes that were killed."""
+    for name in _databases():
+        if name.startswith("test_") and not _is_alive(name.removeprefix("test_")):
+            _execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+os.environ.setdefault("SECRET_KEY", "only-for-tests")
+_postgres.start()
+DATABASE = f"test_{os.getpid()}"
+with (BASE_DIR / ".data" / "tests.lock").open("w") as _lock:
+    fcntl.flock(_lock, fcntl.LOCK_EX)
+    _drop_left_behind()
+    _clone(_make_template(), DATABASE)
+os.environ.update(_environment(DATABASE))
+_key = BASE_DIR / ".data" / "tests" / "master.key"
+if not _key.exists():
+    _key.write_text(hashlib.sha256(b"only for tests").hexdigest())
+os.environ["MASTER_KEY_FILE"] = str(_key)
+
+
+def admin_dsn() -> str:
+    """Return the superuser's URL of this process's database: for cleaning up and for looking behind the policies."""
+    return _dsn("postgres", DATABASE)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """Drop the database, and stop the server where this process started it."""
+    _execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", DATABASE)
+    _postgres.stop()

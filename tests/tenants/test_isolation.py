@@ -1,0 +1,123 @@
+"""Isolation between tenants: what Python refuses and what the database refuses."""
+
+import uuid
+
+import pytest
+from django.db import DatabaseError, connection, connections
+
+from services.core.models import Asset, Portfolio
+from tenants.isolation import ScopeConflict, TenantNotSet, operator, shared, tenant
+from tenants.models import Tenant, User
+from tests.factories import make_asset, make_portfolio, make_tenant
+
+
+@pytest.mark.parametrize(
+    ("alias", "role"), [("default", "app_tenant"), ("operator", "app_operator"), ("owner", "app_owner")]
+)
+def test_each_alias_is_its_role(database, alias, role):
+    with connections[alias].cursor().connection.cursor() as cursor:
+        assert cursor.execute("SELECT current_user::text").fetchone() == (role,)
+
+
+def test_tenant_sees_only_its_own(database):
+    one, two = make_tenant(), make_tenant()
+    for each in (one, two):
+        with tenant(each.id):
+            make_portfolio(name="Mine")
+
+    with tenant(one.id):
+        assert [portfolio.tenant_id for portfolio in Portfolio.objects.all()] == [one.id]
+        assert [each.id for each in Tenant.objects.all()] == [one.id]
+    with operator():
+        assert set(Portfolio.objects.values_list("tenant_id", flat=True)) == {one.id, two.id}
+
+
+def test_query_outside_a_scope_raises(database):
+    with pytest.raises(TenantNotSet):
+        Portfolio.objects.exists()
+    with pytest.raises(TenantNotSet):
+        Portfolio(name="x")
+
+
+def test_shared_sees_no_tenants_rows(database):
+    with tenant(make_tenant().id):
+        make_portfolio()
+
+    with shared():
+        assert not Portfolio.objects.exists()
+        assert User.objects.count() == 1
+
+
+def test_tenant_ends_with_its_transaction(database):
+    one = make_tenant()
+    with tenant(one.id):
+        make_portfolio()
+
+    with shared(), connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM core_portfolio")
+        assert cursor.fetchone() == (0,)
+
+
+def test_exception_rolls_back(database):
+    one = make_tenant()
+    with pytest.raises(ZeroDivisionError), tenant(one.id):
+        make_portfolio()
+        1 / 0  # noqa: B018
+
+    with tenant(one.id):
+        assert not Portfolio.objects.exists()
+
+
+def test_scopes_do_not_mix(database):
+    one, two = make_tenant(), make_tenant()
+
+    for outer, inner in [
+        (tenant(one.id), tenant(two.id)),
+        (tenant(one.id), shared()),
+        (tenant(one.id), operator()),
+        (shared(), tenant(one.id)),
+        (operator(), tenant(one.id)),
+        (operator(), shared()),
+    ]:
+        with outer, pytest.raises(ScopeConflict), inner:
+            pass
+
+
+def test_same_tenant_nests_as_a_savepoint(database):
+    one = make_tenant()
+    with tenant(one.id):
+        make_portfolio(name="Kept")
+        with pytest.raises(ZeroDivisionError), tenant(one.id):
+            make_portfolio(name="Undone")
+            1 / 0  # noqa: B018
+
+    with tenant(one.id):
+        assert [portfolio.name for portfolio in Portfolio.objects.all()] == ["Kept"]
+
+
+def test_row_of_another_tenant_is_refused(database):
+    one, two = make_tenant(), make_tenant()
+
+    with pytest.raises(DatabaseError, match="row-level security"), tenant(one.id):
+        Portfolio.objects.create(tenant_id=two.id, name="Smuggled", currency="AUD", time_zone="UTC")
+
+
+def test_foreign_key_across_tenants_is_refused(database):
+    one, two = make_tenant(), make_tenant()
+    with tenant(two.id):
+        foreign = make_portfolio()
+
+    with pytest.raises(DatabaseError, match="core_asset_portfolio_same_tenant"), tenant(one.id):
+        make_asset_in(foreign.id)
+
+
+def make_asset_in(portfolio_id: uuid.UUID) -> Asset:
+    return Asset.objects.create(portfolio_id=portfolio_id, name="x", kind="other", side="asset", currency="AUD")
+
+
+def test_unknown_tenant_sees_nothing(database):
+    with tenant(make_tenant().id):
+        make_asset(make_portfolio())
+
+    with tenant(uuid.uuid4()):
+        assert not Asset.objects.exists()

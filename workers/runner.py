@@ -1,0 +1,111 @@
+"""The one wrapper around every task: claims the job, runs the operation, records the invocation, plans the retry."""
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import OperationalError
+
+from fatfire.celery import app
+from fatfire.kit import clock
+from fatfire.kit.errors import DomainError, TransientError
+from services.jobs import operations as jobs
+from services.jobs.jobs import JobKind
+from services.jobs.operations import ClaimedJob, JobStopped, LeaseLost
+from services.telemetry.operations import Kind, Outcome, Run, record_invocation
+from tenants.isolation import tenant_or_operator
+
+logger = structlog.get_logger(__name__)
+
+type Output = dict[str, Any] | None
+type Operation = Callable[[ClaimedJob], Output]
+
+OPERATIONS: dict[tuple[str, str], Operation] = {}
+"""What runs each step: (kind's name, step's name) -> function."""
+
+
+def task(kind: JobKind, step: str = "run") -> Callable[[Operation], Operation]:
+    """Register the function as what runs `step` of `kind`, behind the Celery task of the kind's name.
+
+    The function calls one operation. What it returns (plain JSON values) is kept as the step's output.
+    """
+    if step not in {each.name for each in kind.steps}:
+        msg = f"{kind.name} has no step {step!r}"
+        raise ValueError(msg)
+
+    def register(function: Operation) -> Operation:
+        if OPERATIONS.setdefault((kind.name, step), function) is not function:
+            msg = f"step {step!r} of {kind.name} has two functions"
+            raise ValueError(msg)
+        if kind.name not in app.tasks:
+            app.task(_receive, name=kind.name)
+        return function
+
+    return register
+
+
+def _receive(*, job_id: str, tenant_id: str | None) -> None:
+    """Take one message from Celery."""
+    advance(job_id=UUID(job_id), tenant_id=UUID(tenant_id) if tenant_id else None)
+
+
+def advance(*, job_id: UUID, tenant_id: UUID | None, now: Callable[[], dt.datetime] = clock.now) -> bool:
+    """Claim one due step of the job and run it; return whether there was one.
+
+    Only a TransientError is tried again. An unexpected error fails the job with the code "internal_error" and is logged with
+    its traceback; a lost database connection is left to the lease, since nothing can be written.
+    """
+    claim = jobs.claim(tenant_id=tenant_id, job_id=job_id, clock=now)
+    if claim is None:
+        return False
+    name = f"{claim.kind.name}:{claim.step}"
+    with structlog.contextvars.bound_contextvars(
+        request_id=claim.request_id, job_id=str(job_id), tenant_id=str(tenant_id), job=name
+    ):
+        try:
+            output = OPERATIONS[claim.kind.name, claim.step](claim)
+        except (LeaseLost, JobStopped) as stop:
+            logger.info("job_left", reason=type(stop).__name__)
+        except OperationalError:
+            raise
+        except DomainError as error:
+            _end_badly(claim, name, error)
+        except Exception:  # the outermost edge of a job
+            logger.exception("job_failed")
+            _end_badly(claim, name, None)
+        else:
+            _end(claim, name, Outcome.OK, "", lambda at: jobs.succeed(claim=claim, output=output or {}, at=at))
+    return True
+
+
+def _end_badly(claim: ClaimedJob, name: str, error: DomainError | None) -> None:
+    """Retry what may work later; fail the rest. `error` is None for one that nobody expected."""
+    if isinstance(error, TransientError) and claim.retries < claim.kind.retry.times:
+        _end(claim, name, Outcome.RETRIED, error.code, lambda at: jobs.retry_later(claim=claim, error=error, at=at))
+        return
+    code, detail = (error.code, error.detail) if error else ("internal_error", "Something went wrong on our side.")
+    outcome = Outcome.REFUSED if error and error.status < 500 else Outcome.FAILED
+    _end(claim, name, outcome, code, lambda at: jobs.fail(claim=claim, code=code, detail=detail, at=at))
+
+
+def _end(claim: ClaimedJob, name: str, outcome: Outcome, code: str, write: Callable[[dt.datetime], Any]) -> None:
+    """Write the end of the step and its invocation in one transaction."""
+    at = claim.clock()
+    run = Run(
+        kind=Kind.JOB,
+        name=name,
+        outcome=outcome,
+        started_at=claim.started_at,
+        ended_at=at,
+        request_id=claim.request_id,
+        error_code=code,
+        job_id=claim.id,
+    )
+    try:
+        with tenant_or_operator(claim.tenant_id):
+            write(at)
+            record_invocation(run)
+    except LeaseLost:
+        logger.info("job_left", reason="LeaseLost")
