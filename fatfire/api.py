@@ -13,9 +13,16 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.renderers import BaseRenderer
 from ninja.security import APIKeyHeader
 
-from fatfire.kit.errors import DomainError, InvalidInput, NotAuthenticated, NotFound, PermissionDenied
+from fatfire.kit.errors import DomainError, NotAuthenticated, NotFound, PermissionDenied
 from fatfire.middleware import in_tenant_transaction
+from fatfire.problems import InternalError, MalformedRequest, problem
+from services.accounts.api import router as accounts
 from services.accounts.queries import Principal
+from services.analytics.api import router as analytics
+from services.core.api import router as core
+from services.exchange.api import router as exchange
+from services.integration.api import router as integration
+from services.jobs.api import router as jobs
 
 logger = structlog.get_logger(__name__)
 
@@ -43,7 +50,9 @@ class _Renderer(BaseRenderer):
         return orjson.dumps(data, default=str)
 
 
-api = NinjaAPI(title="fatfire", version="1.0.0", urls_namespace="api", auth=_ApiKey(), renderer=_Renderer(), docs_url="/docs")
+api = NinjaAPI(
+    title="fatfire", version="1.0.0", urls_namespace="api", auth=_ApiKey(), renderer=_Renderer(), docs_url="/docs"
+)
 
 
 def _bind(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -52,39 +61,8 @@ def _bind(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 api.add_decorator(_bind, mode="view")
-
-
-def problem(request: HttpRequest, error: DomainError, *, errors: list[dict[str, Any]] | None = None) -> HttpResponse:
-    """Return the error as a problem document: type, title, status, detail, code, request_id, and the fields at fault."""
-    request.error_code = error.code  # type: ignore[attr-defined]  # for the invocation
-    if isinstance(error, InvalidInput):
-        errors = [{"field": error.field, "message": error.detail}]
-    body = {
-        "type": f"urn:fatfire:error:{error.code}",
-        "title": error.title(),
-        "status": error.status,
-        "detail": error.detail,
-        "code": error.code,
-        "request_id": request.request_id,  # type: ignore[attr-defined]
-    }
-    if errors:
-        body["errors"] = errors
-    response = HttpResponse(orjson.dumps(body), status=error.status, content_type="application/problem+json")
-    if isinstance(error, NotAuthenticated):
-        response["WWW-Authenticate"] = "X-API-Key"
-    return response
-
-
-class MalformedRequest(DomainError):
-    """The request is not of the documented form."""
-
-    status, code = 422, "malformed_request"
-
-
-class InternalError(DomainError):
-    """Something went wrong on our side."""
-
-    status, code = 500, "internal_error"
+for router in (accounts, core, analytics, integration, exchange, jobs):
+    api.add_router("", router)
 
 
 @api.exception_handler(DomainError)
@@ -110,8 +88,14 @@ def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> Http
 
 @api.exception_handler(ValidationError)
 def _malformed(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    errors = [{"field": ".".join(str(part) for part in each["loc"][1:]), "message": each["msg"]} for each in error.errors]
+    errors = [{"field": _field(each["loc"]), "message": each["msg"]} for each in error.errors]
     return problem(request, MalformedRequest(), errors=errors)
+
+
+def _field(location: tuple[str | int, ...]) -> str:
+    """Return the field's name as the client wrote it: ("body", "body", "name") is name, ("query", "limit") is limit."""
+    own_names = location[2:] if location[0] == "body" else location[1:]
+    return ".".join(str(part) for part in own_names) or str(location[0])
 
 
 @api.exception_handler(HttpError)

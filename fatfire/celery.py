@@ -11,7 +11,7 @@ app = Celery("fatfire", set_as_current=True)
 app.conf.update(
     broker_url=settings.BROKER_URL,
     # The in-memory transport polls; at its default of a second every hop of a workflow would wait a second.
-    broker_transport_options={"polling_interval": 0.02} if settings.BROKER_URL == "memory://" else {},
+    broker_transport_options={"polling_interval": 0.02} if settings.BROKER_URL.startswith("memory:") else {},
     broker_connection_retry_on_startup=True,
     include=["workers.tasks"],
     task_ignore_result=True,

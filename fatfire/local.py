@@ -6,6 +6,7 @@ Used by manage.py and by the tests' plugin, before Django's settings are read; n
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -38,11 +39,30 @@ def use_local_services(arguments: Sequence[str], data_dir: Path = DATA_DIR) -> I
 
     os.environ.setdefault("SECRET_KEY", _kept_secret(data_dir / "secret.key"))
     _kept_secret(data_dir / "master.key")
+    os.environ.setdefault("MASTER_KEY_FILE", str(data_dir / "master.key"))
     with EmbeddedPostgres(data_dir / "postgres") as postgres:
         bootstrap_roles(postgres.dsn("postgres", "postgres"), database=DATABASE)
         for variable, role in ROLES.items():
             os.environ[variable] = postgres.dsn(role, DATABASE)
         yield
+
+
+@contextlib.contextmanager
+def throw_away_dir() -> Iterator[Path]:
+    """Yield a directory for one run's data, beside the kept data, and remove it afterwards; a killed run's goes with the next.
+
+    Not in the system's: the database server may run as another user, who can't pass through a private one.
+    """
+    DATA_DIR.mkdir(exist_ok=True)
+    for left_behind in DATA_DIR.glob("once-*"):
+        if not Path("/proc", left_behind.name.removeprefix("once-")).exists():
+            shutil.rmtree(left_behind)
+    path = DATA_DIR / f"once-{os.getpid()}"
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
 
 
 def _kept_secret(path: Path) -> str:

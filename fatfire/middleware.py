@@ -11,6 +11,7 @@ from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse
 
 from fatfire.kit import clock
+from fatfire.problems import as_problem
 from services.accounts import queries as accounts
 from services.accounts.operations import note_key_use
 from services.accounts.queries import Principal
@@ -38,7 +39,7 @@ class RequestMiddleware:
         started_at = clock.now()
         request.request_id, request.principal, request.error_code = request_id, None, ""  # type: ignore[attr-defined]
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = self.get_response(request)
+            response = as_problem(request, self.get_response(request))
             response[REQUEST_ID_HEADER] = request_id
             if not request.path.startswith(_NOT_RECORDED):
                 ended_at = clock.now()
@@ -81,7 +82,9 @@ def _record(run: Run, principal: Principal | None) -> None:
         logger.exception("invocation_not_recorded")
 
 
-def in_tenant_transaction(answer: Callable[..., HttpResponse], *, view: Callable[..., Any]) -> Callable[..., HttpResponse]:
+def in_tenant_transaction(
+    answer: Callable[..., HttpResponse], *, view: Callable[..., Any]
+) -> Callable[..., HttpResponse]:
     """Wrap an API operation: find out who asks, and run it in one transaction of their tenant.
 
     Anything but success rolls back, so a refusal changes nothing. A view that `opens_own_transaction` runs outside of one.

@@ -21,7 +21,7 @@ class Environment(BaseSettings):
     database_url: SecretStr = SecretStr("")
     database_operator_url: SecretStr = SecretStr("")
     database_owner_url: SecretStr = SecretStr("")
-    broker_url: str = "memory://"
+    broker_url: str = "memory://localhost/"
     master_key_file: Path = BASE_DIR / ".data" / "master.key"
     plaid_url: str = ""
     plaid_client_id: str = ""
@@ -63,6 +63,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "fatfire.middleware.RequestMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -70,6 +71,8 @@ MIDDLEWARE = [
 
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / ".data" / "static"
+WHITENOISE_USE_FINDERS = True  # straight from the packages: nothing to collect on a laptop
 
 
 def _database(url: SecretStr, *, unset: str) -> dict[str, Any]:
@@ -125,5 +128,6 @@ LOGGING = {
     "formatters": {"json": {"()": "fatfire.kit.logging.json_formatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": ENV.log_level},
-    "loggers": {"django.server": {"handlers": [], "propagate": True}},
+    # A refused request is no event for the log: it is in the invocations.
+    "loggers": {"django.request": {"level": "ERROR"}},
 }

@@ -11,7 +11,11 @@ from workers.runner import Output, task
 def sync_link(job: ClaimedJob) -> Output:
     """Import from a bank."""
     imported = operations.run_sync(
-        tenant_id=job.tenant, link_id=job.subject, progress=job.progress, at=job.started_at, refresh=bool(job.input.get("refresh"))
+        tenant_id=job.tenant,
+        link_id=job.subject,
+        progress=job.progress,
+        at=job.started_at,
+        refresh=bool(job.input.get("refresh")),
     )
     return asdict(imported)
 

@@ -14,6 +14,7 @@ from fatfire.kit.errors import DomainError, TransientError
 from services.jobs import operations as jobs
 from services.jobs.jobs import JobKind
 from services.jobs.operations import ClaimedJob, JobStopped, LeaseLost
+from services.jobs.queries import due_jobs
 from services.telemetry.operations import Kind, Outcome, Run, record_invocation
 from tenants.isolation import tenant_or_operator
 
@@ -62,7 +63,7 @@ def advance(*, job_id: UUID, tenant_id: UUID | None, now: Callable[[], dt.dateti
         return False
     name = f"{claim.kind.name}:{claim.step}"
     with structlog.contextvars.bound_contextvars(
-        request_id=claim.request_id, job_id=str(job_id), tenant_id=str(tenant_id), job=name
+        request_id=claim.request_id, job_id=str(job_id), tenant_id=tenant_id and str(tenant_id), job=name
     ):
         try:
             output = OPERATIONS[claim.kind.name, claim.step](claim)
@@ -78,6 +79,14 @@ def advance(*, job_id: UUID, tenant_id: UUID | None, now: Callable[[], dt.dateti
         else:
             _end(claim, name, Outcome.OK, "", lambda at: jobs.succeed(claim=claim, output=output or {}, at=at))
     return True
+
+
+def run_due(*, now: Callable[[], dt.datetime] = clock.now) -> int:
+    """Run every job that is due, here and one after the other, until none is; return how many steps ran."""
+    ran = 0
+    while due := due_jobs(at=now()):
+        ran += sum(advance(job_id=job_id, tenant_id=tenant_id, now=now) for job_id, tenant_id in due)
+    return ran
 
 
 def _end_badly(claim: ClaimedJob, name: str, error: DomainError | None) -> None:

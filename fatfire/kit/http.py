@@ -40,7 +40,7 @@ class Unreachable(TransientError):
 
 
 class Unreadable(TransientError):
-    """An outside service answered with something that isn't JSON of a reasonable size."""
+    """An outside service answered with something other than was asked for, or of no reasonable size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +89,30 @@ class Client:
             raise ValueError(msg)
         where = f"{self._host}{path}"
         all_headers = {"Accept": "application/json", **self._headers, **(headers or {})}
-        try:
-            with _pool().stream(
-                method, self._base_url + path, headers=all_headers, timeout=self._timeout, **sent
-            ) as response:
-                content = _content(response, where)
-        except httpx.TransportError as error:
-            # Not chained: the cause's message and request may hold what we promise not to show.
-            msg = f"{where} could not be reached ({type(error).__name__})."
-            raise Unreachable(msg) from None
-        except httpx.DecodingError:
-            msg = f"{where} answered with something that could not be unpacked."
-            raise Unreadable(msg) from None
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
-            msg = f"{where} answered {response.status_code}."
-            raise Unreachable(msg)
-        return Answer(response.status_code, _parsed(content, where))
+        status, content = _fetch(method, self._base_url + path, where, headers=all_headers, timeout=self._timeout, **sent)
+        return Answer(status, _parsed(content, where))
+
+
+def get_text(url: str) -> str:
+    """Read a text document in UTF-8, for instance XML.
+
+    Raises:
+        NetworkInTransaction: a transaction is open in this thread.
+        Unreachable: no answer, or one of 429 or 5xx.
+        Unreadable: the answer has another status than 200, isn't UTF-8, or is too large.
+    """
+    refuse_in_transaction()
+    address = httpx.URL(url)
+    where = f"{address.host}{address.path}"
+    status, content = _fetch("GET", url, where, timeout=httpx.Timeout(30.0, connect=CONNECT_SECONDS))
+    if status != httpx.codes.OK:
+        msg = f"{where} answered {status}."
+        raise Unreadable(msg)
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        msg = f"{where} answered with something that isn't UTF-8."
+        raise Unreadable(msg) from None
 
 
 def refuse_in_transaction() -> None:
@@ -140,6 +148,24 @@ def _pool() -> httpx.Client:
             )
             _pools[os.getpid()] = client
         return client
+
+
+def _fetch(method: str, url: str, where: str, **sent: Any) -> tuple[int, bytes]:
+    """Return the status, below 500, and the unpacked body."""
+    try:
+        with _pool().stream(method, url, **sent) as response:
+            content = _content(response, where)
+    except httpx.TransportError as error:
+        # Not chained: the cause's message and request may hold what we promise not to show.
+        msg = f"{where} could not be reached ({type(error).__name__})."
+        raise Unreachable(msg) from None
+    except httpx.DecodingError:
+        msg = f"{where} answered with something that could not be unpacked."
+        raise Unreadable(msg) from None
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
+        msg = f"{where} answered {response.status_code}."
+        raise Unreachable(msg)
+    return response.status_code, content
 
 
 def _content(response: httpx.Response, where: str) -> bytes:

@@ -119,7 +119,6 @@ class EmbeddedPostgres:
         self._durable = durable
         self._binaries = binaries
         self._process: subprocess.Popen[bytes] | None = None
-        self._supervisor = os.getpid()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -129,8 +128,8 @@ class EmbeddedPostgres:
 
     @property
     def owner(self) -> bool:
-        """Whether this process supervises the running server; False when attached, and in a forked child."""
-        return self._process is not None and self._supervisor == os.getpid() and self._process.poll() is None
+        """Whether this process supervises the running server; not when attached, nor in a fork, which can't wait for it."""
+        return self._process is not None and self._process.poll() is None
 
     def dsn(self, role: str, database: str) -> str:
         """Return the URL that reaches `database` as `role`; with the port, because the environment may set PGPORT."""
@@ -259,7 +258,6 @@ class EmbeddedPostgres:
 
         with self._open_log() as log:
             log_start = log.tell()
-            self._supervisor = os.getpid()
             self._process = subprocess.Popen(
                 self._command(account, "postgres", "-D", str(self._data), *self._options()),
                 stdin=subprocess.DEVNULL,

@@ -7,10 +7,12 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Q
+from django.http import HttpRequest
 
+from fatfire.kit.errors import NotAuthenticated
 from services.accounts.models import ApiKey
 from tenants.isolation import shared
-from tenants.models import Membership, Tenant
+from tenants.models import Tenant, User
 from tenants.permissions import Role
 
 
@@ -70,10 +72,22 @@ def current_tenant() -> Tenant:
     return Tenant.objects.get()
 
 
-def membership_of(*, user_id: UUID) -> Membership:
-    """Return the user's membership in the open scope's tenant.
+def get_user(*, user_id: UUID) -> User:
+    """Return a person, whatever their tenants.
 
     Raises:
-        Membership.DoesNotExist: not a member.
+        User.DoesNotExist: there is none.
     """
-    return Membership.objects.get(user_id=user_id)
+    return User.objects.get(id=user_id)
+
+
+def principal_of(request: HttpRequest) -> Principal:
+    """Return who makes the request, as the middleware found them.
+
+    Raises:
+        NotAuthenticated: nobody known.
+    """
+    principal: Principal | None = getattr(request, "principal", None)
+    if principal is None:
+        raise NotAuthenticated
+    return principal

@@ -31,7 +31,9 @@ class Portfolio(TenantModel):
         ]
         indexes: ClassVar = [
             # What the rollup must do again, across tenants.
-            models.Index(fields=["revalue_from"], condition=Q(revalue_from__isnull=False), name="core_portfolio_changed"),
+            models.Index(
+                fields=["revalue_from"], condition=Q(revalue_from__isnull=False), name="core_portfolio_changed"
+            ),
             # A tenant's portfolios, oldest first.
             models.Index(fields=["tenant", "created_at", "id"], name="core_portfolio_oldest"),
         ]
@@ -93,6 +95,11 @@ class Asset(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_manual(self) -> bool:
+        """Whether a person keeps it by hand."""
+        return self.source == MANUAL
 
 
 class Valuation(TenantModel):

@@ -96,7 +96,13 @@ def update_portfolio(
     if before != (portfolio.currency, portfolio.time_zone):
         _mark_changed(portfolio_ids=[portfolio_id], from_day=_EARLIEST, at=at)
     audit.record(
-        action="update", subject="portfolio", subject_id=portfolio_id, at=at, name=name, currency=currency, time_zone=time_zone
+        action="update",
+        subject="portfolio",
+        subject_id=portfolio_id,
+        at=at,
+        name=name,
+        currency=currency,
+        time_zone=time_zone,
     )
     return portfolio
 
@@ -225,7 +231,9 @@ def import_balances(*, balances: dict[UUID, Decimal], source: str, on: dt.date, 
     _mark_assets_changed({valuation.asset_id: on for valuation in news}, at=at)
 
 
-def import_transactions(*, source: str, upserts: Iterable[ImportedTransaction], removed: Collection[str], at: dt.datetime) -> None:
+def import_transactions(
+    *, source: str, upserts: Iterable[ImportedTransaction], removed: Collection[str], at: dt.datetime
+) -> None:
     """Write one page of a provider's changes; the same page again changes nothing.
 
     A posted transaction takes over the row of the pending one that it replaces, with the person's note on it.
@@ -243,7 +251,10 @@ def import_transactions(*, source: str, upserts: Iterable[ImportedTransaction], 
     gone = [before[each] for each in removed if each in before and each not in wanted]
     mine.filter(id__in=[row.id for row in gone]).delete()
     Transaction.objects.bulk_create(
-        [Transaction(source=source, created_at=at, **{name: getattr(each, name) for name in _IMPORTED}) for each in news],
+        [
+            Transaction(source=source, created_at=at, **{name: getattr(each, name) for name in _IMPORTED})
+            for each in news
+        ],
         update_conflicts=True,
         unique_fields=["tenant", "source", "external_id"],
         update_fields=_IMPORTED,
@@ -319,5 +330,7 @@ def _mark_assets_changed(first_day: dict[UUID, dt.date], *, at: dt.datetime) -> 
 def _mark_changed(*, portfolio_ids: Iterable[UUID], from_day: dt.date, at: dt.datetime) -> None:
     """Note that what the portfolios were worth changed on `from_day` or later, and ask for their history."""
     for portfolio_id in sorted(portfolio_ids):
-        Portfolio.objects.filter(id=portfolio_id).update(revalue_from=Least(Coalesce("revalue_from", from_day), from_day))
+        Portfolio.objects.filter(id=portfolio_id).update(
+            revalue_from=Least(Coalesce("revalue_from", from_day), from_day)
+        )
         jobs.enqueue(kind=REVALUE_PORTFOLIO, subject_id=portfolio_id, at=at)

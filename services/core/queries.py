@@ -28,7 +28,9 @@ def get_portfolio(*, portfolio_id: UUID) -> Portfolio:
 def list_assets(*, portfolio_id: UUID | None = None, with_closed: bool = True) -> QuerySet[Asset]:
     """Return assets with `value` and `value_on`: the newest observed value (None: never) and its day."""
     newest = Valuation.objects.filter(asset_id=OuterRef("id")).order_by("-on")
-    assets = Asset.objects.annotate(value=Subquery(newest.values("value")[:1]), value_on=Subquery(newest.values("on")[:1]))
+    assets = Asset.objects.annotate(
+        value=Subquery(newest.values("value")[:1]), value_on=Subquery(newest.values("on")[:1])
+    )
     if portfolio_id is not None:
         assets = assets.filter(portfolio_id=portfolio_id)
     return assets if with_closed else assets.filter(closed_on__isnull=True)
@@ -92,5 +94,7 @@ def transaction_count(*, portfolio_id: UUID) -> int:
 
 def newest_observation(*, portfolio_id: UUID) -> dt.datetime | None:
     """Return when any of the portfolio's values was last observed; None: never."""
-    newest: dt.datetime | None = Valuation.objects.filter(asset__portfolio_id=portfolio_id).aggregate(at=Max("observed_at"))["at"]
+    newest: dt.datetime | None = Valuation.objects.filter(asset__portfolio_id=portfolio_id).aggregate(
+        at=Max("observed_at")
+    )["at"]
     return newest

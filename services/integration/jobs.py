@@ -3,4 +3,6 @@
 from services.jobs.jobs import Backoff, JobKind, Queue
 
 SYNC_LINK = JobKind("integration.sync_link", queue=Queue.BANK_SYNC, time_limit_s=600, retry=Backoff(first_s=5, times=5))
-REMOVE_LINK = JobKind("integration.remove_link", queue=Queue.BANK_SYNC, time_limit_s=60, retry=Backoff(first_s=5, times=8))
+REMOVE_LINK = JobKind(
+    "integration.remove_link", queue=Queue.BANK_SYNC, time_limit_s=60, retry=Backoff(first_s=5, times=8)
+)

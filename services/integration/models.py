@@ -24,13 +24,11 @@ class Link(TenantModel):
     portfolio = TenantForeignKey("core.Portfolio", on_delete=models.PROTECT)
     provider = models.CharField(max_length=20)
     state = models.CharField(max_length=10, choices=LinkState.choices, default=LinkState.PENDING)
-    link_token_digest = models.BinaryField(
-        max_length=32
-    )  # of the token that started it; completing must bring the same
+    link_token = models.BinaryField(null=True)  # asks the provider how the person's visit to the bank went
     institution_id = models.CharField(max_length=60, blank=True)
     institution = models.CharField(max_length=120, blank=True)
     item_id = models.CharField(max_length=120, null=True)  # noqa: DJ001  # NULL: pending, and not unique
-    access_token = models.BinaryField(null=True)  # encrypted
+    access_token = models.BinaryField(null=True)
     cursor = models.CharField(max_length=500, blank=True)  # how far the transactions are imported
     synced_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=clock.now, editable=False)

@@ -26,7 +26,7 @@ from services.integration.providers.plaid import (
     SyncPage,
 )
 from services.jobs import operations as jobs
-from services.jobs.operations import ClaimedJob, Progress
+from services.jobs.operations import Progress
 from tenants import audit
 from tenants.encryption import decrypt, encrypt
 from tenants.isolation import tenant

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from fatfire.kit import clock
-from tenants.models import SameTenant, TenantForeignKey, TenantModel
+from tenants.models import SameTenant, TenantForeignKey, TenantModel, platform_tenant_key
 
 
 class State(models.TextChoices):
@@ -23,7 +23,7 @@ class State(models.TextChoices):
 class Job(TenantModel):
     """One piece of background work on one subject (a link, a portfolio, …). Without a tenant it is the platform's."""
 
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="+", null=True, db_index=False)
+    tenant = platform_tenant_key()
     kind = models.CharField(max_length=60)
     subject_id = models.UUIDField(null=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
@@ -64,7 +64,7 @@ class Job(TenantModel):
 class JobStep(TenantModel):
     """One step of a job: what a worker claims. `attempts` only grows, and is the fence: a claim holds while it is unchanged."""
 
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="+", null=True, db_index=False)
+    tenant = platform_tenant_key()
     # A foreign key of two columns doesn't hold where the tenant is NULL (the platform's jobs); the plain one beside it does.
     job = TenantForeignKey(Job, on_delete=models.CASCADE, related_name="steps", db_constraint=True)
     name = models.CharField(max_length=60)

@@ -23,11 +23,11 @@ SWEEP_BATCH = 1000
 _OPEN = (State.QUEUED, State.RUNNING)
 
 
-class LeaseLost(Exception):  # noqa: N818  # not an error of the job: another worker has it now
+class LeaseLost(Exception):  # not an error of the job: another worker has it now
     """This attempt was taken for dead and its step given to another; stop, and write nothing."""
 
 
-class JobStopped(Exception):  # noqa: N818  # not an error of the job: it was cancelled
+class JobStopped(Exception):  # not an error of the job: it was cancelled
     """The job was cancelled; stop, and write nothing."""
 
 

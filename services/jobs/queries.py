@@ -1,10 +1,12 @@
 """Reading jobs, in the open scope."""
 
+import datetime as dt
 from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 
 from services.jobs.models import Job, JobStep, State
+from tenants.isolation import operator
 
 
 def list_jobs(*, kind: str | None = None, state: State | None = None, subject_id: UUID | None = None) -> QuerySet[Job]:
@@ -32,3 +34,10 @@ def get_job(*, job_id: UUID) -> Job:
 def open_job_count() -> int:
     """Return how many of the scope's jobs are queued or running."""
     return Job.objects.filter(state__in=[State.QUEUED, State.RUNNING]).count()
+
+
+def due_jobs(*, at: dt.datetime) -> list[tuple[UUID, UUID | None]]:
+    """Return (job, tenant) of every step that waits to be run, longest waiting first. Across tenants."""
+    with operator():
+        due = JobStep.objects.filter(state=State.QUEUED, run_after__lte=at).order_by("run_after", "id")
+        return list(due.values_list("job_id", "tenant_id"))

@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from tenants.models import TenantIsolation, TenantModel
+from tenants.models import TenantIsolation, TenantModel, platform_tenant_key
 
 
 class Invocation(TenantModel):
@@ -25,7 +25,7 @@ class Invocation(TenantModel):
         RETRIED = "retried"  # a job that will be tried again
         FAILED = "failed"  # ours: a 5xx, or an unexpected error
 
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="+", null=True, db_index=False)
+    tenant = platform_tenant_key()
     kind = models.CharField(max_length=10, choices=Kind.choices)
     name = models.CharField(max_length=120)  # "GET /api/v1/portfolios/{portfolio_id}", or the job's kind and step
     outcome = models.CharField(max_length=10, choices=Outcome.choices)

@@ -72,6 +72,6 @@ def _duration_ms(run: Run) -> int:
 
 def _is_cold_start() -> bool:
     """Return whether this is the first invocation that the process records."""
-    global _process_has_run  # noqa: PLW0603  # a fact about the process
+    global _process_has_run  # a fact about the process
     first, _process_has_run = not _process_has_run, True
     return first

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fatfire.kit import http
+from fatfire.kit.serving import Server
 from services.integration.providers.plaid import Item, Plaid
 from services.integration.sandbox.app import CLIENT_ID, SECRET, create_app
 from services.integration.sandbox.institutions import WATTLE
-from services.integration.sandbox.server import Server
 from services.integration.sandbox.store import Store
 from tests.contracts.contract import Checked, Contract
 

@@ -1,0 +1,69 @@
+"""The worker and the scheduler as threads of this process: a laptop's alternative to Lambda and EventBridge."""
+
+import contextlib
+import datetime as dt
+import threading
+from collections.abc import Iterator
+
+import structlog
+from django.conf import settings
+from django.db import connections
+
+from fatfire.celery import app
+from fatfire.kit import clock
+from services.jobs import operations as jobs
+from services.jobs.jobs import Queue
+from workers.schedule import SCHEDULE, SWEEP_EVERY, Entry, fire
+
+logger = structlog.get_logger(__name__)
+
+CONCURRENCY = 4
+
+
+@contextlib.contextmanager
+def worker_and_scheduler() -> Iterator[None]:
+    """Run jobs and the schedule for the length of the block; then let running jobs end.
+
+    Messages in memory died with the process before this one, so at the start every job that is due is sent again.
+    """
+    stop = threading.Event()
+    worker = app.WorkController(
+        pool="threads", concurrency=CONCURRENCY, queues=[queue.value for queue in Queue], loglevel="WARNING"
+    )
+    threads = [
+        threading.Thread(target=worker.start, name="worker", daemon=True),
+        threading.Thread(target=_run_schedule, args=(stop,), name="scheduler", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.stop()
+        for thread in threads:
+            thread.join()
+
+
+def _run_schedule(stop: threading.Event) -> None:
+    """Fire each entry at the start and then at its interval; sweep in between."""
+    due = dict.fromkeys(SCHEDULE, clock.now())
+    resend_after_s = 0
+    while True:
+        try:
+            _tick(due, resend_after_s)
+            resend_after_s = settings.JOBS_RESEND_AFTER_SECONDS
+        except Exception:  # the outermost edge of the scheduler: it must outlive a database that restarts
+            logger.exception("schedule_failed")
+        if stop.wait(SWEEP_EVERY.total_seconds()):
+            break
+    connections.close_all()
+
+
+def _tick(due: dict[Entry, dt.datetime], resend_after_s: int) -> None:
+    at = clock.now()
+    for entry, moment in due.items():
+        if moment <= at:
+            fire(entry, at=at)
+            due[entry] = at + entry.every
+    jobs.sweep(at=at, resend_after_s=resend_after_s)
