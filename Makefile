@@ -16,12 +16,12 @@ setup: ## Create or update .venv from the pinned requirements; done in a moment 
 	@.ci/setup
 
 demo: setup ## Run the whole platform with sample data on http://127.0.0.1:8000 (PORT= another).
-	@exec $(BIN)/python manage.py demo --port $(PORT)
+	@exec $(BIN)/python manage.py demo --port $(PORT) --stop-with-parent
 
 clean-demo: setup ## Forget the demo: its database and its files.
 	@$(BIN)/python -c "import pathlib, sys; from fatfire.kit.postgres import EmbeddedPostgres as P; \
 	  sys.exit('a demo still runs; stop it first' if P(pathlib.Path('$(DEMO_CLUSTER)')).running() else 0)"
-	rm -rf .data
+	rm -rf .data/postgres .data/bank-simulator.sqlite3* .data/master.key .data/secret.key .data/demo.lock
 
 lint: setup ## Check style, format, types and the direction of imports.
 	$(BIN)/ruff check

@@ -71,7 +71,6 @@ MIDDLEWARE = [
 
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / ".data" / "static"
 WHITENOISE_USE_FINDERS = True  # straight from the packages: nothing to collect on a laptop
 
 
@@ -128,6 +127,6 @@ LOGGING = {
     "formatters": {"json": {"()": "fatfire.kit.logging.json_formatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": ENV.log_level},
-    # A refused request is no event for the log: it is in the invocations.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    # Refused requests and finished tasks are no events for the log: they are in the invocations.
+    "loggers": {"django.request": {"level": "ERROR"}, "celery": {"level": "WARNING"}, "kombu": {"level": "WARNING"}},
 }

@@ -39,6 +39,9 @@ class Command(BaseCommand):
         """Declare the options."""
         parser.add_argument("--port", type=int, default=8000, help="where the web server listens (default: 8000)")
         parser.add_argument(
+            "--stop-with-parent", action="store_true", help="end when the process that started it is gone (for make)"
+        )
+        parser.add_argument(
             "--once", action="store_true", help="seed, link, import and roll up in a throw-away database; no server"
         )
         parser.add_argument("--json", action="store_true", help="with --once: print the result as JSON")
@@ -58,7 +61,7 @@ class Command(BaseCommand):
             msg = "--date and --json go with --once"
             raise CommandError(msg)
         else:
-            self._serve(options["port"])
+            self._serve(options["port"], stop_with_parent=options["stop_with_parent"])
 
     def _run_once(self, day: dt.date | None, *, as_json: bool) -> None:
         """Do the main job from nothing to net worth, and print what came out."""
@@ -88,12 +91,12 @@ class Command(BaseCommand):
                 f"{result['transactions']} transactions, {result['history_days']} days"
             )
 
-    def _serve(self, port: int) -> None:
+    def _serve(self, port: int, *, stop_with_parent: bool) -> None:
         """Serve until told to stop."""
         from fatfire.wsgi import application
         from workers.embedded import worker_and_scheduler
 
-        stop = threading.Event()
+        stop, parent = threading.Event(), os.getppid()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         at = clock.now()
@@ -102,7 +105,8 @@ class Command(BaseCommand):
                 tenants = [demo.seed(household, at=at) for household in demo.HOUSEHOLDS]
                 self._wait_for_first_import(tenants, stop)
                 self._say_where(web.url, tenants, at)
-                stop.wait()
+                while not stop.wait(0.5) and not (stop_with_parent and os.getppid() != parent):
+                    pass
                 self.stdout.write("Stopping.")
         except PortTaken as error:
             msg = f"{error} Choose another: make demo PORT={port + 1}"

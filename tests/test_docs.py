@@ -1,0 +1,70 @@
+"""The documentation says what is so: links lead somewhere, and nothing that exists goes unnamed."""
+
+import importlib
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+
+from services.jobs.jobs import JobKind
+from workers.schedule import SCHEDULE
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+PAGES = sorted([*BASE_DIR.glob("*.md"), *BASE_DIR.glob("docs/**/*.md")])
+_LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_MAKE = re.compile(r"make ([a-z][a-z-]+)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(BASE_DIR)))
+def test_links_lead_somewhere(page):
+    links = [link for link in _LINK.findall(page.read_text()) if "://" not in link]
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(BASE_DIR)))
+def test_make_targets_exist(page):
+    targets = set(re.findall(r"^([a-z-]+):", (BASE_DIR / "Makefile").read_text(), re.MULTILINE))
+
+    named = {target for code in re.findall(r"`+([^`]+)`+", page.read_text()) for target in _MAKE.findall(code)}
+    assert named - targets == set()
+
+
+
+def test_each_dependency_is_explained():
+    project = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    names = {re.match(r"[a-z0-9-]+", each)[0] for each in wanted}
+
+    explained = set(re.findall(r"^\| ([a-z0-9-]+) \|", (BASE_DIR / "docs" / "dependencies.md").read_text(), re.MULTILINE))
+    assert explained - {"package"} == names
+
+
+def test_each_job_is_explained():
+    for path in BASE_DIR.glob("services/*/jobs.py"):
+        importlib.import_module(f"services.{path.parent.name}.jobs")
+    page = (BASE_DIR / "docs" / "jobs.md").read_text()
+
+    explained = re.findall(r"^\| `([a-z_.]+)` \| `([a-z_]+)` \| (tenant|platform) \|", page, re.MULTILINE)
+    declared = [(kind.name, kind.queue.value, kind.reach.value) for kind in JobKind.all() if not kind.name.startswith("test")]
+    assert sorted(explained) == sorted(declared)
+
+
+def test_schedule_is_explained():
+    page = (BASE_DIR / "docs" / "jobs.md").read_text().split("## Schedule")[1]
+
+    explained = dict(re.findall(r"^\| `([a-z_.]+)` \| (\d+ \w+?)s? \|", page, re.MULTILINE))
+    assert explained == {entry.kind.name: _in_words(entry.every.total_seconds()) for entry in SCHEDULE}
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds / 3600:.0f} hour" if seconds >= 3600 else f"{seconds / 60:.0f} minute"
+
+
+def test_each_command_is_explained():
+    page = (BASE_DIR / "docs" / "commands.md").read_text()
+    ours = {name for name, app in get_commands().items() if app == "fatfire" or app.split(".")[0] in {"tenants", "services"}}
+
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)) == ours
