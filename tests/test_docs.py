@@ -32,13 +32,17 @@ def test_make_targets_exist(page):
     assert named - targets == set()
 
 
-
 def test_each_dependency_is_explained():
     project = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    wanted = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
     names = {re.match(r"[a-z0-9-]+", each)[0] for each in wanted}
 
-    explained = set(re.findall(r"^\| ([a-z0-9-]+) \|", (BASE_DIR / "docs" / "dependencies.md").read_text(), re.MULTILINE))
+    explained = set(
+        re.findall(r"^\| ([a-z0-9-]+) \|", (BASE_DIR / "docs" / "dependencies.md").read_text(), re.MULTILINE)
+    )
     assert explained - {"package"} == names
 
 
@@ -48,7 +52,9 @@ def test_each_job_is_explained():
     page = (BASE_DIR / "docs" / "jobs.md").read_text()
 
     explained = re.findall(r"^\| `([a-z_.]+)` \| `([a-z_]+)` \| (tenant|platform) \|", page, re.MULTILINE)
-    declared = [(kind.name, kind.queue.value, kind.reach.value) for kind in JobKind.all() if not kind.name.startswith("test")]
+    declared = [
+        (kind.name, kind.queue.value, kind.reach.value) for kind in JobKind.all() if not kind.name.startswith("test")
+    ]
     assert sorted(explained) == sorted(declared)
 
 
@@ -65,6 +71,8 @@ def _in_words(seconds: float) -> str:
 
 def test_each_command_is_explained():
     page = (BASE_DIR / "docs" / "commands.md").read_text()
-    ours = {name for name, app in get_commands().items() if app == "fatfire" or app.split(".")[0] in {"tenants", "services"}}
+    ours = {
+        name for name, app in get_commands().items() if app == "fatfire" or app.split(".")[0] in {"tenants", "services"}
+    }
 
     assert set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)) == ours
