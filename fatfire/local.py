@@ -7,10 +7,11 @@ import contextlib
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-DATA_DIR = Path(__file__).resolve().parent.parent / ".data"
+DATA_DIR = Path(os.environ.get("DATA_DIR") or Path(__file__).resolve().parent.parent / ".data").resolve()
 DATABASE = "fatfire"
 ROLES = {
     "DATABASE_URL": "app_tenant",
@@ -22,12 +23,13 @@ _NEED_NO_DATABASE = {"check", "help", "version", "--version", "--help", "-h", "c
 
 @contextlib.contextmanager
 def use_local_services(arguments: Sequence[str], data_dir: Path = DATA_DIR) -> Iterator[None]:
-    """Run the block with a database: the one in DATABASE_URL, else the embedded one, started (or joined) for its length.
+    """Run the block with a database: DATABASE_URL's, else the embedded one, started (or joined) for its length.
 
     A command that needs none (`--help`, `check`) starts nothing.
     """
     if not arguments or arguments[0] in _NEED_NO_DATABASE or "--help" in arguments or "-h" in arguments:
-        os.environ.setdefault("SECRET_KEY", secrets.token_hex())
+        if "--deploy" not in arguments:  # which asks whether there is one
+            os.environ.setdefault("SECRET_KEY", secrets.token_hex())
         yield
         return
     if os.environ.get("DATABASE_URL"):
@@ -38,8 +40,9 @@ def use_local_services(arguments: Sequence[str], data_dir: Path = DATA_DIR) -> I
     from fatfire.kit.roles import bootstrap_roles
 
     os.environ.setdefault("SECRET_KEY", _kept_secret(data_dir / "secret.key"))
-    _kept_secret(data_dir / "master.key")
-    os.environ.setdefault("MASTER_KEY_FILE", str(data_dir / "master.key"))
+    if not os.environ.get("MASTER_KEY_FILE"):
+        _kept_secret(data_dir / "master.key")
+        os.environ["MASTER_KEY_FILE"] = str(data_dir / "master.key")
     with EmbeddedPostgres(data_dir / "postgres") as postgres:
         bootstrap_roles(postgres.dsn("postgres", "postgres"), database=DATABASE)
         for variable, role in ROLES.items():
@@ -49,11 +52,12 @@ def use_local_services(arguments: Sequence[str], data_dir: Path = DATA_DIR) -> I
 
 @contextlib.contextmanager
 def throw_away_dir() -> Iterator[Path]:
-    """Yield a directory for one run's data, beside the kept data, and remove it afterwards; a killed run's goes with the next.
+    """Yield a directory for one run's data and remove it afterwards; a killed run's goes with the next.
 
-    Not in the system's: the database server may run as another user, who can't pass through a private one.
+    Beside the kept data and not in the system's: the database server may run as another user, who can't pass through
+    a private one.
     """
-    DATA_DIR.mkdir(exist_ok=True)
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
     for left_behind in DATA_DIR.glob("once-*"):
         if not Path("/proc", left_behind.name.removeprefix("once-")).exists():
             shutil.rmtree(left_behind)
@@ -69,8 +73,8 @@ def _kept_secret(path: Path) -> str:
     """Return the secret kept in the file, made at first use and readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # readable by its owner only
+        draft = Path(name)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32))
         # Linking is atomic: two processes that start at once keep one secret, and a kill leaves no half of one.

@@ -21,6 +21,7 @@ class Environment(BaseSettings):
     database_url: SecretStr = SecretStr("")
     database_operator_url: SecretStr = SecretStr("")
     database_owner_url: SecretStr = SecretStr("")
+    database_admin_url: SecretStr = SecretStr("")
     broker_url: str = "memory://localhost/"
     master_key_file: Path = BASE_DIR / ".data" / "master.key"
     plaid_url: str = ""
@@ -100,6 +101,7 @@ if ENV.database_operator_url.get_secret_value():
     DATABASES["operator"] = _database(ENV.database_operator_url, unset="DATABASE_OPERATOR_URL")
 if ENV.database_owner_url.get_secret_value():
     DATABASES["owner"] = _database(ENV.database_owner_url, unset="DATABASE_OWNER_URL")
+DATABASE_ADMIN_URL = ENV.database_admin_url  # for manage.py bootstrap_roles alone
 DATABASE_ROUTERS = ["tenants.isolation.RoleRouter"]
 
 # Tables that belong to no tenant: label -> (what app_tenant may do there, why it isn't a tenant's).

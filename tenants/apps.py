@@ -1,7 +1,7 @@
 """The app: installs the guard on every connection as tenants and registers the checks."""
 
 from django.apps import AppConfig
-from django.core.checks import register
+from django.core.checks import Tags, register
 from django.db.backends.signals import connection_created
 
 
@@ -17,3 +17,4 @@ class TenantsConfig(AppConfig):
         connection_created.connect(isolation.guard_connection, dispatch_uid="tenants.isolation")
         register(checks.check_models)
         register(checks.check_roles)
+        register(checks.check_secrets, Tags.security, deploy=True)

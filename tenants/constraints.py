@@ -8,17 +8,17 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models import Model
 
 CURRENT_TENANT = "(SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)"
-"""SQL of the tenant that `app_set_tenant` set. In a sub-select the planner evaluates it once, not per row; nullif because a
+"""SQL of the tenant that `app_set_tenant` set. In a sub-select the planner evaluates it once, not per row; nullif as a
 setting made local to a finished transaction reads as '' and not as NULL."""
 
 
 class _TableConstraint(models.BaseConstraint):
-    """A constraint that is statements of its own after CREATE TABLE."""
+    """A constraint that is statements of its own after CREATE TABLE. (`model` is Any: its stubs say it may be None.)"""
 
-    def constraint_sql(self, model: type[Model], schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+    def constraint_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
         """Run the statements after all tables of the migration exist; nothing goes into CREATE TABLE itself."""
         if schema_editor is not None:
-            schema_editor.deferred_sql.append(self.create_sql(model, schema_editor))  # type: ignore[arg-type]
+            schema_editor.deferred_sql.append(self.create_sql(model, schema_editor))
         return ""
 
     def validate(self, *args: Any, **kwargs: Any) -> None:
@@ -26,7 +26,9 @@ class _TableConstraint(models.BaseConstraint):
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         """Return what a migration needs to write this constraint."""
-        arguments = {key: value for key, value in vars(self).items() if key in {"name", "column", "field", "privileges"}}
+        arguments = {
+            key: value for key, value in vars(self).items() if key in {"name", "column", "field", "privileges"}
+        }
         return f"{type(self).__module__}.{type(self).__qualname__}", (), arguments
 
     def __eq__(self, other: object) -> bool:
@@ -56,7 +58,7 @@ class TenantIsolation(_TableConstraint):
         self.column = column
         self.privileges = privileges
 
-    def create_sql(self, model: type[Model], schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+    def create_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
         """Return the statements that close the table."""
         table, mine = f'"{model._meta.db_table}"', f'"{self.column}" = {CURRENT_TENANT}'
         return f"""
@@ -66,7 +68,7 @@ class TenantIsolation(_TableConstraint):
             CREATE POLICY "{self.name}_operator" ON {table} TO app_operator USING (true) WITH CHECK (true)
         """
 
-    def remove_sql(self, model: type[Model], schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+    def remove_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
         """Return the statements that drop the policies; the table stays closed (no policy, no rows)."""
         table = f'"{model._meta.db_table}"'
         return f'DROP POLICY "{self.name}_tenant" ON {table}; DROP POLICY "{self.name}_operator" ON {table}'
@@ -82,16 +84,16 @@ class SameTenant(_TableConstraint):
         super().__init__(name=name or f"%(app_label)s_%(class)s_{field}_same_tenant")
         self.field = field
 
-    def create_sql(self, model: type[Model], schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+    def create_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
         """Return the statement that adds the key."""
         key = model._meta.get_field(self.field)
-        target = key.related_model._meta.db_table  # type: ignore[union-attr]
+        target = key.related_model._meta.db_table
         return (
             f'ALTER TABLE "{model._meta.db_table}" ADD CONSTRAINT "{self.name}" '
             f'FOREIGN KEY (tenant_id, "{key.column}") REFERENCES "{target}" (tenant_id, id)'
         )
 
-    def remove_sql(self, model: type[Model], schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+    def remove_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
         """Return the statement that drops the key."""
         return f'ALTER TABLE "{model._meta.db_table}" DROP CONSTRAINT "{self.name}"'
 

@@ -4,8 +4,8 @@
     with shared():             one transaction for the models that belong to no tenant; tenants' tables are empty in it
     with operator():           one transaction across all tenants, as another database role
 
-The database's half is `tenants.constraints`. The tenant is set through an SQL function and for one transaction only, so that
-no pooled connection can carry it on to the next.
+The database's half is `tenants.constraints`. The tenant is set through an SQL function and for one transaction only,
+so that no pooled connection can carry it on to the next.
 """
 
 import contextlib
@@ -50,8 +50,13 @@ def tenant(tenant_id: UUID) -> Iterator[None]:
     Inside a block of the same tenant this is a savepoint.
 
     Raises:
-        ScopeConflict: another tenant's, `shared()` or `operator()` block is open, or a transaction without scope.
+        ScopeConflict: another tenant's, `shared()` or `operator()` block is open.
+        RuntimeError: a transaction without a scope is open.
+        TypeError: it is no UUID; None would otherwise open a block that quietly sees nothing.
     """
+    if not isinstance(tenant_id, UUID):
+        msg = f"a tenant's id is a UUID, not {tenant_id!r}"  # type: ignore[unreachable]  # where types weren't checked
+        raise TypeError(msg)
     outer = _current.get()
     if outer is not None:
         if outer.tenant_id != tenant_id or outer.alias != DEFAULT_DB_ALIAS:
@@ -82,8 +87,8 @@ def shared() -> Iterator[None]:
 def operator() -> Iterator[None]:
     """Run the block across all tenants, in one transaction of the role app_operator.
 
-    Only for the console and for jobs of the whole platform; each use is reviewed (tests/test_architecture.py lists them).
-    Inside another `operator()` block this is a savepoint.
+    Only for the console and for jobs of the whole platform; each use is reviewed (tests/test_architecture.py lists
+    them). Inside another `operator()` block this is a savepoint.
 
     Raises:
         ScopeConflict: a `tenant()` or `shared()` block is open.
@@ -112,19 +117,18 @@ def tenant_or_operator(tenant_id: UUID | None) -> Iterator[None]:
 def _scope(scope: _Scope) -> Iterator[None]:
     """Open the outermost transaction of `scope` and tell the database its tenant."""
     connection = connections[scope.alias]
-    token = _current.set(scope)
-    try:
-        with transaction.atomic(using=scope.alias, durable=True):
-            connection.scope = scope
-            try:
-                if scope.tenant_id is not None:
-                    # Straight to psycopg: one cheap round trip, and the guard would rightly refuse it a moment too early.
-                    connection.connection.execute("SELECT app_set_tenant(%s)", (scope.tenant_id,))
-                yield
-            finally:
-                connection.scope = None
-    finally:
-        _current.reset(token)
+    with transaction.atomic(using=scope.alias, durable=True):
+        connection.scope = scope  # type: ignore[attr-defined]  # ours: None outside of a scope
+        token = _current.set(scope)
+        try:
+            if scope.tenant_id is not None:
+                # Straight to psycopg, without the work of a cursor of Django's: every request pays for it.
+                connection.connection.execute("SELECT app_set_tenant(%s)", (scope.tenant_id,))
+            yield
+        finally:
+            # Before the commit, so that what runs after it (on_commit) may open a scope of its own.
+            _current.reset(token)
+            connection.scope = None  # type: ignore[attr-defined]
 
 
 def current_tenant_id() -> UUID | None:
@@ -172,7 +176,8 @@ def guard_connection(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Wrap every query of the web's and the jobs' connections so that one outside its scope raises."""
     if connection.alias != OWNER_ALIAS and _refuse_outside_scope not in connection.execute_wrappers:
         connection.scope = None  # type: ignore[attr-defined]  # ours: set for the length of a scope
-        connection.execute_wrappers.append(_refuse_outside_scope)
+        # First, since `connection.execute_wrapper()` ends by popping the last: within one, that would be ours.
+        connection.execute_wrappers.insert(0, _refuse_outside_scope)
 
 
 def _refuse_outside_scope(
@@ -205,6 +210,6 @@ class RoleRouter:
 
 
 def opens_own_transaction[F: Callable[..., Any]](view: F) -> F:
-    """Mark a view that opens its `tenant()` blocks itself; only such a view may call a bank or another outside service."""
+    """Mark a view that opens its `tenant()` blocks itself; only such a view may call an outside service, as a bank."""
     view.opens_own_transaction = True  # type: ignore[attr-defined]  # read by fatfire.middleware
     return view

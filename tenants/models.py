@@ -27,7 +27,9 @@ class Tenant(models.Model):
     class Meta:
         constraints: ClassVar = [
             TenantIsolation(column="id", privileges="SELECT, UPDATE"),
-            models.CheckConstraint(condition=models.Q(home_currency__regex="^[A-Z]{3}$"), name="tenants_currency_is_a_code"),
+            models.CheckConstraint(
+                condition=models.Q(home_currency__regex="^[A-Z]{3}$"), name="tenants_currency_is_a_code"
+            ),
             models.CheckConstraint(condition=models.Q(country__regex="^[A-Z]{2}$"), name="tenants_country_is_a_code"),
         ]
 
@@ -75,8 +77,21 @@ class TenantModel(models.Model):
         ]
 
 
+def platform_tenant_key() -> Any:
+    """Return the field `tenant` for a model whose rows may be the platform's: NULL then, and no tenant sees them."""
+    return models.ForeignKey(
+        Tenant,
+        on_delete=models.PROTECT,
+        related_name="+",
+        editable=False,
+        default=current_tenant_id,
+        db_index=False,
+        null=True,
+    )
+
+
 class TenantForeignKey(models.ForeignKey):  # type: ignore[type-arg]
-    """A foreign key within the tenant; its database constraint is the SameTenant beside it, so Django makes none of its own.
+    """A foreign key within the tenant; the SameTenant beside it is its constraint, so Django makes none of its own.
 
     It has no index either: every index begins with the tenant and is declared with the query that it serves.
     """
@@ -88,7 +103,8 @@ class TenantForeignKey(models.ForeignKey):  # type: ignore[type-arg]
     def deconstruct(self) -> Any:
         """Write our defaults into migrations, where Django would leave out what equals its own."""
         name, path, arguments, keywords = super().deconstruct()
-        return name, path, arguments, {**keywords, "db_constraint": self.db_constraint, "db_index": self.db_index}
+        ours = {"db_constraint": self.db_constraint, "db_index": self.db_index}  # type: ignore[attr-defined]
+        return name, path, arguments, {**keywords, **ours}
 
 
 class Membership(TenantModel):
@@ -117,7 +133,8 @@ class TenantKey(TenantModel):
 
     class Meta(TenantModel.Meta):
         constraints: ClassVar = [
-            *TenantModel.Meta.constraints,
+            TenantIsolation(privileges="SELECT, INSERT"),  # deleting it is for those who delete the tenant
+            models.UniqueConstraint(fields=["tenant", "id"], name="tenants_tenantkey_tenant_id"),
             models.UniqueConstraint(fields=["tenant"], name="tenants_one_key_each"),
         ]
 
@@ -149,4 +166,15 @@ class AuditEvent(TenantModel):
         return f"{self.action} {self.subject} {self.subject_id}"
 
 
-__all__ = ["AuditEvent", "Membership", "SameTenant", "Tenant", "TenantForeignKey", "TenantKey", "TenantModel", "User"]
+__all__ = [
+    "AuditEvent",
+    "Membership",
+    "SameTenant",
+    "Tenant",
+    "TenantForeignKey",
+    "TenantIsolation",
+    "TenantKey",
+    "TenantModel",
+    "User",
+    "platform_tenant_key",
+]

@@ -89,7 +89,9 @@ class Client:
             raise ValueError(msg)
         where = f"{self._host}{path}"
         all_headers = {"Accept": "application/json", **self._headers, **(headers or {})}
-        status, content = _fetch(method, self._base_url + path, where, headers=all_headers, timeout=self._timeout, **sent)
+        status, content = _fetch(
+            method, self._base_url + path, where, headers=all_headers, timeout=self._timeout, **sent
+        )
         return Answer(status, _parsed(content, where))
 
 

@@ -1,4 +1,4 @@
-"""Log lines as JSON objects, ours and the libraries', with what is bound to the request or job (request id, tenant, job)."""
+"""Log lines as JSON objects, ours and the libraries', with what is bound to the request or job (its id, its tenant)."""
 
 import logging
 

@@ -1,7 +1,7 @@
 """Money: a Decimal with an ISO 4217 currency in Python, a bigint of ten-thousandths in the database.
 
-Why bigint: under row-level security PostgreSQL only uses leakproof operators as index conditions; numeric's aren't, bigint's
-are. Four decimals hold every ISO 4217 currency (at most 4) and leave room up to 922 trillion.
+Why bigint: under row-level security PostgreSQL only uses leakproof operators as index conditions; numeric's aren't,
+bigint's are. Four decimals hold every ISO 4217 currency (at most 4) and leave room up to 922 trillion.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.expressions import Combinable, register_combinable_fields
 
 from fatfire.kit.errors import InvalidInput
 
@@ -18,11 +19,11 @@ MAX_AMOUNT = Decimal(2**63 - 1).scaleb(-SCALE)
 
 # ISO 4217, table A.1 (active codes of countries, without funds, metals and test codes), as of 2026.
 _TWO_DIGITS = """
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP CVE CZK
-    DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD
-    KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP
-    PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH
-    USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP
+    CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES
+    KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK
+    NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB
+    TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
 """
 _NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
 _THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
@@ -48,14 +49,14 @@ def require_currency(code: str, *, field: str = "currency") -> str:
 
 
 def require_amount(amount: Decimal, currency: str, *, field: str = "amount") -> Decimal:
-    """Return `amount` when it can be an amount of `currency`: finite, not finer than its minor unit, not absurdly large.
+    """Return `amount` when it can be an amount of `currency`: finite, no finer than its minor unit, not too large.
 
     Raises:
         InvalidInput: it can't; the message names `field`.
     """
     digits = MINOR_DIGITS[currency]
     if not amount.is_finite() or abs(amount) > MAX_AMOUNT:
-        msg = f"An amount lies between -{MAX_AMOUNT:.0f} and {MAX_AMOUNT:.0f}."
+        msg = f"An amount lies between -{MAX_AMOUNT} and {MAX_AMOUNT}."
         raise InvalidInput(msg, field=field)
     if amount != round_to_minor(amount, currency):
         msg = f"{currency} has {digits} decimals."
@@ -71,7 +72,7 @@ def round_to_minor(amount: Decimal, currency: str) -> Decimal:
 def to_text(amount: Decimal, currency: str) -> str:
     """Write `amount` exactly, with at least the currency's decimals and no exponent: "1265594.40"."""
     digits = max(MINOR_DIGITS[currency], -int(amount.normalize().as_tuple().exponent))
-    return f"{amount:.{digits}f}"
+    return f"{amount:z.{digits}f}"  # z: nothing owed is not "-0.00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +93,26 @@ class Money:
         return f"{to_text(self.amount, self.currency)} {self.currency}"
 
 
+# Not BigIntegerField: its lookups round floats and its arithmetic gives plain integers, ten thousand times the amount.
 if TYPE_CHECKING:
-    _DecimalInBigint = models.BigIntegerField[Decimal, Decimal]
+    _DecimalField = models.Field[Decimal, Decimal]
 else:
-    _DecimalInBigint = models.BigIntegerField
+    _DecimalField = models.Field
 
 
-class MoneyField(_DecimalInBigint):
-    """An amount of money: Decimal in Python, bigint of ten-thousandths in the database; the currency is a column beside it.
+class MoneyField(_DecimalField):
+    """An amount: Decimal in Python, bigint of ten-thousandths in the database; the currency is a column beside it.
 
-    Sum, Min and Max give Decimals too. Never float: a value that isn't a Decimal or int, or is finer than four decimals,
-    raises ValidationError.
+    Sum, Min, Max, sums and differences of amounts, and whole multiples of one give Decimals too. A Decimal in such an
+    expression is `Value(amount, MoneyField())`. Never float: what isn't a Decimal, an int or decimal text, is finer
+    than four decimals or too large, raises ValidationError.
     """
 
     description = "Money, exact to four decimals"
+
+    def get_internal_type(self) -> str:
+        """Make the column a bigint."""
+        return "BigIntegerField"
 
     def from_db_value(self, value: int | Decimal | None, *_: object) -> Decimal | None:
         """Give ten-thousandths back as the amount; aggregates of bigint arrive as Decimal."""
@@ -115,31 +122,39 @@ class MoneyField(_DecimalInBigint):
         """Accept Decimal, int and decimal text.
 
         Raises:
-            ValidationError: anything else, and what isn't finite.
+            ValidationError: anything else, and what the column can't hold exactly.
         """
-        if value is None or isinstance(value, Decimal):
-            return value
-        if isinstance(value, bool) or not isinstance(value, int | str):
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
             msg = f"{value!r} is not an amount"
             raise ValidationError(msg)
         try:
-            return Decimal(value)
+            amount = Decimal(value)
         except ArithmeticError:
-            msg = f"{value!r} is not an amount"
-            raise ValidationError(msg) from None
+            amount = Decimal("NaN")
+        if not amount.is_finite() or not -MAX_AMOUNT <= amount <= MAX_AMOUNT:
+            msg = f"{value!r} is not an amount between -{MAX_AMOUNT} and {MAX_AMOUNT}"
+            raise ValidationError(msg)
+        if amount != amount.quantize(Decimal(1).scaleb(-SCALE)):
+            msg = f"{value!r} is finer than {SCALE} decimals"
+            raise ValidationError(msg)
+        return amount
 
     def get_prep_value(self, value: Any) -> int | None:
         """Write the amount as whole ten-thousandths.
 
         Raises:
-            ValidationError: it is finer than that.
+            ValidationError: it isn't an amount.
         """
-        if value is None or hasattr(value, "resolve_expression"):
+        value = super().get_prep_value(value)
+        if hasattr(value, "resolve_expression"):
             return value  # type: ignore[no-any-return]
         amount = self.to_python(value)
-        if amount is None:
-            return None
-        if not amount.is_finite() or (scaled := amount.scaleb(SCALE)) != (whole := int(scaled)):
-            msg = f"{value!r} is finer than {SCALE} decimals"
-            raise ValidationError(msg)
-        return whole
+        return None if amount is None else int(amount.scaleb(SCALE))
+
+
+for _sign in (Combinable.ADD, Combinable.SUB):
+    register_combinable_fields(MoneyField, _sign, MoneyField, MoneyField)
+register_combinable_fields(MoneyField, Combinable.MUL, models.IntegerField, MoneyField)
+register_combinable_fields(models.IntegerField, Combinable.MUL, MoneyField, MoneyField)

@@ -1,7 +1,6 @@
 """Pages of long lists, by cursor: stable while rows are added, and as fast on the last page as on the first."""
 
 import base64
-import binascii
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,35 +26,46 @@ class Page[T]:
 def paginate(
     rows: QuerySet[Any, Any], *, order: tuple[str, ...], cursor: str | None, limit: int = DEFAULT_LIMIT
 ) -> Page[Any]:
-    """Return the page of `rows` after `cursor`, in `order`: field names of one direction (all with "-" or none), unique together.
+    """Return the page of `rows` after `cursor`, in `order`.
 
-    `rows` may be of models or of values() that contain the ordering fields.
+    `order` is names of fields, never NULL and unique together, of one direction (all with "-" or none). `rows` may be
+    of models or of values() that contain those fields.
 
     Raises:
-        InvalidInput: the cursor isn't one of ours.
+        InvalidInput: the cursor isn't one of ours, or the limit isn't from 1 to MAX_LIMIT.
     """
+    if not 1 <= limit <= MAX_LIMIT:
+        msg = f"A page has from 1 to {MAX_LIMIT} items."
+        raise InvalidInput(msg, field="limit")
     descending = order[0].startswith("-")
     names = [name.removeprefix("-") for name in order]
     rows = rows.order_by(*order)
     if cursor is not None:
         compare = TupleLessThan if descending else TupleGreaterThan
-        rows = rows.filter(compare(Tuple(*names), _decode(cursor, rows.model, names)))  # type: ignore[no-untyped-call]
+        rows = rows.filter(compare(Tuple(*names), _decode(cursor, rows.model, names)))
     items = list(rows[: limit + 1])
     if len(items) <= limit:
         return Page(items, None)
     last = items[limit - 1]
     values = [last[name] if isinstance(last, dict) else getattr(last, name) for name in names]
-    return Page(items[:limit], base64.urlsafe_b64encode(orjson.dumps(values)).decode().rstrip("="))
+    return Page(items[:limit], _encode(values))
+
+
+def _encode(values: list[Any]) -> str:
+    # Naive moments as UTC and amounts as text: what was decoded is compared with what it encodes to.
+    text = orjson.dumps(values, default=str, option=orjson.OPT_NAIVE_UTC)
+    return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
 def _decode(cursor: str, model: type[Model], names: list[str]) -> tuple[Any, ...]:
-    """Return the ordering values in the cursor, each checked by its field."""
+    """Return the ordering values in the cursor: each of its field's type, all exactly as we would have written them."""
     try:
-        values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(values, list) or len(values) != len(names):
+        given = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        fields: list[Any] = [model._meta.get_field(name) for name in names]
+        values = [field.to_python(value) for field, value in zip(fields, given, strict=True)]
+        if _encode(values) != cursor or any(value is None or "\0" in str(value) for value in values):
             raise ValueError
-        pairs = zip(names, values, strict=True)
-        return tuple(model._meta.get_field(name).to_python(value) for name, value in pairs)
-    except (ValueError, binascii.Error, ValidationError) as error:
+    except (ArithmeticError, TypeError, ValueError, ValidationError) as error:
         msg = "This cursor is not from an earlier page of this list."
         raise InvalidInput(msg, field="cursor") from error
+    return tuple(values)

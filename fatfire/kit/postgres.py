@@ -128,7 +128,7 @@ class EmbeddedPostgres:
 
     @property
     def owner(self) -> bool:
-        """Whether this process supervises the running server; not when attached, nor in a fork, which can't wait for it."""
+        """Whether this process supervises the running server: not when attached, nor in a fork of the supervisor."""
         return self._process is not None and self._process.poll() is None
 
     def dsn(self, role: str, database: str) -> str:

@@ -1,9 +1,10 @@
 """Isolation between tenants: what Python refuses and what the database refuses."""
 
+import threading
 import uuid
 
 import pytest
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, connection, connections, transaction
 
 from services.core.models import Asset, Portfolio
 from tenants.isolation import ScopeConflict, TenantNotSet, operator, shared, tenant
@@ -37,6 +38,55 @@ def test_query_outside_a_scope_raises(database):
         Portfolio.objects.exists()
     with pytest.raises(TenantNotSet):
         Portfolio(name="x")
+    with pytest.raises(TenantNotSet), transaction.atomic():
+        Portfolio.objects.exists()
+    with pytest.raises(TenantNotSet), tenant(make_tenant().id):
+        Portfolio.objects.using("operator").exists()
+
+
+@pytest.mark.parametrize("nobody", [None, "", "9d0f3c52-6f0e-4a1e-9a53-0e6d4f0c9a11", 1])
+def test_tenant_must_be_a_uuid(database, nobody):
+    with pytest.raises(TypeError, match="a tenant's id is a UUID"), tenant(nobody):
+        pass
+
+
+def test_scope_does_not_open_inside_a_bare_transaction(database):
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"), tenant(uuid.uuid4()):
+        pass
+
+
+def test_guard_survives_a_wrapper_that_was_there_before_the_connection(database):
+    one, refused = make_tenant(), []
+
+    def use():  # in a thread, whose connection is a new one
+        try:
+            with connection.execute_wrapper(lambda execute, *query: execute(*query)), tenant(one.id):
+                Portfolio.objects.exists()
+            Portfolio.objects.exists()
+        except TenantNotSet as refusal:
+            refused.append(refusal)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert len(refused) == 1
+
+
+def test_work_after_commit_opens_a_scope_of_its_own(database):
+    one, two = make_tenant(), make_tenant()
+    seen = []
+
+    def look():
+        with pytest.raises(TenantNotSet):
+            Tenant.objects.exists()
+        with tenant(two.id):
+            seen.extend(Tenant.objects.values_list("id", flat=True))
+
+    with tenant(one.id):
+        transaction.on_commit(look)
+    assert seen == [two.id]
 
 
 def test_shared_sees_no_tenants_rows(database):
@@ -60,7 +110,7 @@ def test_tenant_ends_with_its_transaction(database):
 
 def test_exception_rolls_back(database):
     one = make_tenant()
-    with pytest.raises(ZeroDivisionError), tenant(one.id):
+    with pytest.raises(ZeroDivisionError), tenant(one.id):  # noqa: PT012  # the row must be there before
         make_portfolio()
         1 / 0  # noqa: B018
 
@@ -87,7 +137,7 @@ def test_same_tenant_nests_as_a_savepoint(database):
     one = make_tenant()
     with tenant(one.id):
         make_portfolio(name="Kept")
-        with pytest.raises(ZeroDivisionError), tenant(one.id):
+        with pytest.raises(ZeroDivisionError), tenant(one.id):  # noqa: PT012  # as above
             make_portfolio(name="Undone")
             1 / 0  # noqa: B018
 
