@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from fatfire.kit.clock import local_date, now
 from fatfire.kit.money import to_text
+from fatfire.kit.schemas import Day
 from services.analytics import queries
 from services.analytics.queries import Range
 from services.analytics.schemas import AssetDayOut, AssetHistoryOut, DayOut, HistoryOut, NetWorthOut
@@ -21,8 +22,8 @@ router = Router(tags=["Net worth"])
 class Span(BaseModel):
     """Which days: `from` and `to` (inclusive; today where it is left out), or a `range` that ends on `to`."""
 
-    from_day: dt.date | None = Field(None, alias="from")
-    to_day: dt.date | None = Field(None, alias="to")
+    from_day: Day | None = Field(None, alias="from")
+    to_day: Day | None = Field(None, alias="to")
     range: Range = Range.ALL
 
     def days(self, time_zone: str) -> tuple[dt.date | None, dt.date]:
@@ -32,7 +33,7 @@ class Span(BaseModel):
 
 
 @router.get("/portfolios/{portfolio_id}/net-worth", response=NetWorthOut)
-def net_worth(request: HttpRequest, portfolio_id: UUID, span: Query[Span]) -> NetWorthOut:
+def get_net_worth(request: HttpRequest, portfolio_id: UUID, span: Query[Span]) -> NetWorthOut:
     """Show assets, debts and net worth on the last day, and how they changed since the first."""
     portfolio = core.get_portfolio(portfolio_id=portfolio_id)
     start, end = span.days(portfolio.time_zone)
@@ -40,7 +41,7 @@ def net_worth(request: HttpRequest, portfolio_id: UUID, span: Query[Span]) -> Ne
 
 
 @router.get("/portfolios/{portfolio_id}/history", response=HistoryOut)
-def portfolio_history(request: HttpRequest, portfolio_id: UUID, span: Query[Span]) -> HistoryOut:
+def get_portfolio_history(request: HttpRequest, portfolio_id: UUID, span: Query[Span]) -> HistoryOut:
     """Show assets, debts and net worth day by day."""
     portfolio = core.get_portfolio(portfolio_id=portfolio_id)
     start, end = span.days(portfolio.time_zone)
@@ -49,13 +50,13 @@ def portfolio_history(request: HttpRequest, portfolio_id: UUID, span: Query[Span
 
 
 @router.get("/assets/{asset_id}/history", response=AssetHistoryOut)
-def asset_history(request: HttpRequest, asset_id: UUID, span: Query[Span]) -> AssetHistoryOut:
+def get_asset_history(request: HttpRequest, asset_id: UUID, span: Query[Span]) -> AssetHistoryOut:
     """Show an asset's worth day by day."""
     asset = core.get_asset(asset_id=asset_id)
     portfolio = core.get_portfolio(portfolio_id=asset.portfolio_id)
     start, end = span.days(portfolio.time_zone)
-    rows = history.list_asset_days(asset_id=asset_id).filter(day__gte=start or dt.date.min, day__lte=end).order_by("day")
-    days = [
-        AssetDayOut(day=row.day, value=to_text(row.value, asset.currency), estimated=row.estimated) for row in rows
-    ]
+    rows = (
+        history.list_asset_days(asset_id=asset_id).filter(day__gte=start or dt.date.min, day__lte=end).order_by("day")
+    )
+    days = [AssetDayOut(day=row.day, value=to_text(row.value, asset.currency), estimated=row.estimated) for row in rows]
     return AssetHistoryOut(currency=asset.currency, days=days)

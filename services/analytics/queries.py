@@ -1,14 +1,19 @@
 """What the history means: totals on a day, the change between two days, series for a chart. In the open scope."""
 
 import datetime as dt
+from calendar import monthrange
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from fatfire.kit.errors import DomainError, InvalidInput
 from services.core import queries as core
 from services.history import queries as history
+
+if TYPE_CHECKING:
+    from services.history.models import PortfolioDay
 
 
 class NoHistory(DomainError):
@@ -19,12 +24,13 @@ class NoHistory(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a portfolio was worth at the end of a day, in its currency: debts ≤ 0, assets + debts = net_worth.
+    """What a portfolio was worth at the end of a day, in `currency`: debts ≤ 0, assets + debts = net_worth.
 
-    `estimated`: some value or rate is an estimate. `missing`: how many assets are left out, since nobody knows their worth.
+    `estimated`: a value or rate is an estimate. `missing`: how many assets are left out, as nobody knows their worth.
     """
 
     day: dt.date
+    currency: str
     assets: Decimal
     debts: Decimal
     net_worth: Decimal
@@ -34,7 +40,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How one figure changed. `percent` is of the absolute starting figure, to two decimals, halves away from zero; None from 0.
+    """How one figure changed. `percent` is of its starting size, to two decimals, halves away from zero; None from 0.
 
     A debt that shrinks from -200 to -150 is a difference of +50 and +25 %.
     """
@@ -92,14 +98,11 @@ def change(*, portfolio_id: UUID, start: dt.date, end: dt.date) -> Change:
     if end < start:
         msg = "The end is before the start."
         raise InvalidInput(msg, field="to")
-    portfolio = core.get_portfolio(portfolio_id=portfolio_id)
-    span = history.span(portfolio_id=portfolio_id)
-    if span is None or span[0] > end:
-        raise NoHistory
-    before = totals(portfolio_id=portfolio_id, on=max(start, span[0]))
     after = totals(portfolio_id=portfolio_id, on=end)
+    first = history.first_day(portfolio_id=portfolio_id)
+    before = totals(portfolio_id=portfolio_id, on=max(start, first or start))
     return Change(
-        currency=portfolio.currency,
+        currency=after.currency,
         start=before,
         end=after,
         assets=_difference(before.assets, after.assets),
@@ -109,7 +112,7 @@ def change(*, portfolio_id: UUID, start: dt.date, end: dt.date) -> Change:
 
 
 def series(*, portfolio_id: UUID, start: dt.date | None, end: dt.date) -> list[Totals]:
-    """Return one Totals a day from `start` (None: from the first) to `end`, oldest first; days without history are absent.
+    """Return one Totals a day from `start` (None: the first) to `end`, oldest first; days without history are absent.
 
     Raises:
         Portfolio.DoesNotExist: not this tenant's.
@@ -122,21 +125,21 @@ def series(*, portfolio_id: UUID, start: dt.date | None, end: dt.date) -> list[T
 
 
 def start_of(chosen: Range, *, end: dt.date) -> dt.date | None:
-    """Return the first day of a range that ends on `end`: the same day of the month, or that month's last; None for all."""
+    """Return the first day of a range that ends on `end`: that day of its month, or the month's last; None for all."""
     if chosen is Range.ALL:
         return None
-    months = end.year * 12 + end.month - 1 - _MONTHS[chosen]
-    year, month = divmod(months, 12)
-    first_of_next = dt.date(year + (month == 11), (month + 1) % 12 + 1, 1)
-    return min(dt.date(year, month + 1, 1) + dt.timedelta(days=end.day - 1), first_of_next - dt.timedelta(days=1))
+    year, month = divmod(end.year * 12 + end.month - 1 - _MONTHS[chosen], 12)
+    if year < dt.MINYEAR:
+        return dt.date.min
+    return dt.date(year, month + 1, min(end.day, monthrange(year, month + 1)[1]))
 
 
-def _totals(row: history.PortfolioDay) -> Totals:
-    return Totals(row.day, row.assets, row.debts, row.assets + row.debts, row.estimated, row.missing)
+def _totals(row: "PortfolioDay") -> Totals:
+    return Totals(row.day, row.currency, row.assets, row.debts, row.assets + row.debts, row.estimated, row.missing)
 
 
 def _difference(before: Decimal, after: Decimal) -> Difference:
     if before == 0:
         return Difference(after - before, None)
-    percent = (after - before) / abs(before) * 100
+    percent = (after - before) * 100 / abs(before)
     return Difference(after - before, percent.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP))

@@ -15,7 +15,7 @@ from services.analytics.queries import Change, Difference, Totals
 class DayOut(Schema):
     """What a portfolio was worth at the end of a day: debts ≤ 0, assets + debts = net_worth.
 
-    `estimated`: a value or rate is an estimate. `missing`: how many assets are left out, since nobody knows their worth.
+    `estimated`: a value or rate is an estimate. `missing`: how many assets are left out, as nobody knows their worth.
     """
 
     day: dt.date
@@ -70,7 +70,9 @@ class DifferenceOut(Schema):
     def of(cls, difference: Difference, currency: str) -> Self:
         """Return what is shown of a difference in `currency`."""
         percent: Decimal | None = difference.percent
-        return cls(absolute=to_text(difference.absolute, currency), percent=None if percent is None else f"{percent:.2f}")
+        return cls(
+            absolute=to_text(difference.absolute, currency), percent=None if percent is None else f"{percent:.2f}"
+        )
 
 
 class NetWorthOut(Schema):

@@ -6,7 +6,8 @@ from django.db import models
 from django.db.models import Q
 
 from fatfire.kit.money import MoneyField
-from tenants.models import SameTenant, TenantForeignKey, TenantIsolation, TenantModel
+from tenants.constraints import SameTenant, TenantIsolation
+from tenants.models import TenantForeignKey, TenantModel
 
 
 class AssetDay(TenantModel):
@@ -17,7 +18,7 @@ class AssetDay(TenantModel):
     asset = TenantForeignKey("core.Asset", on_delete=models.CASCADE)
     day = models.DateField()
     value = MoneyField()
-    estimated = models.BooleanField()  # worked back from a later balance, not observed
+    estimated = models.BooleanField()  # worked back from a later value, or cut to what MoneyField holds
 
     class Meta(TenantModel.Meta):
         constraints: ClassVar = [TenantIsolation(), SameTenant("asset")]
@@ -55,7 +56,7 @@ class RollupState(TenantModel):
 
     portfolio = TenantForeignKey("core.Portfolio", on_delete=models.CASCADE)
     rolled_to = models.DateField()  # the last day with rows
-    rates_to = models.DateField(null=True)  # the newest day of rates that was known then
+    rates_load = models.PositiveIntegerField()  # the newest load of rates that was known then; 0: none
 
     class Meta(TenantModel.Meta):
         constraints: ClassVar = [

@@ -5,19 +5,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import batched
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connections
 
-from fatfire.kit.money import MINOR_DIGITS
+from fatfire.kit import clock
+from fatfire.kit.money import MINOR_DIGITS, SCALE
+from services.core import queries as core
 from services.exchange import queries as exchange
 from services.jobs.operations import Progress
 from tenants.isolation import current_alias, operator
 
-BATCH = 200
-"""Portfolios per statement and transaction of the platform's rollup."""
+BATCH = 50
+"""Portfolios per statement and transaction: few enough that decades of history of each take less than the lease."""
+_SOUGHT_AT_ONCE = 10_000
 
 _EARLIEST = dt.date(1900, 1, 1)
+_LARGEST = 2**63 - 1
+"""The largest amount that a MoneyField can hold, in ten-thousandths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Written:
 
 
 def roll_up_portfolio(*, portfolio_id: UUID, at: dt.datetime) -> Written:
-    """Bring one portfolio's history up to date, in the open scope: what changed, and the days until today in its time zone.
+    """Bring one portfolio's history up to date, in the open scope: what changed, and the days until its local today.
 
     Repeatable: a second run writes nothing. A portfolio that no longer exists is nothing to do.
     """
@@ -46,107 +53,129 @@ def roll_up_portfolio(*, portfolio_id: UUID, at: dt.datetime) -> Written:
 
 
 def roll_up_due(*, at: dt.datetime, progress: Progress) -> Written:
-    """Bring every portfolio up to date whose day has turned, whose values changed, or for whose currencies newer rates came.
+    """Bring every portfolio up to date whose day has turned, whose values changed, or whose rates are newer.
 
-    Local dates are compared, not clocks, so a day that has 23 or 25 hours, or that passed while nothing ran, is caught up.
-    Across tenants, BATCH portfolios in each transaction; one that another worker is rolling up is left to it. Repeatable.
+    Local dates are compared, not clocks: a day of 23 or 25 hours, or one that passed while nothing ran, is caught up.
+    Across tenants, BATCH portfolios in each transaction; one that another transaction holds is left to the next run.
+    Repeatable.
     """
+    with operator():
+        zones = core.list_portfolios().values_list("time_zone", flat=True).distinct()
+        today = {zone: clock.local_date(at, zone) for zone in zones}
     total, seen = Written(), UUID(int=0)
     while True:
         with operator():
-            due = _due_portfolios(after=seen, at=at)
-            if not due:
-                return total
-            total += _roll_up(due, at=at, skip_locked=True)
-            seen = due[-1]
-            progress.report(total.portfolios, note="Working out what everything was worth")
+            due = _due_portfolios(after=seen, today=today)
+        if not due:
+            return total
+        seen = due[-1]
+        for batch in batched(due, BATCH):
+            with operator():
+                total += _roll_up(batch, at=at, skip_locked=True)
+                progress.report(total.portfolios, note="Working out what everything was worth")
 
 
-def _due_portfolios(*, after: UUID, at: dt.datetime) -> list[UUID]:
-    """Return the next BATCH of portfolios with something to do, by id."""
+def _due_portfolios(*, after: UUID, today: dict[str, dt.date]) -> list[UUID]:
+    """Return the next portfolios with something to do, by id. `today` has the local date in each time zone."""
     with connections[current_alias()].cursor() as cursor:
         cursor.execute(
             """
             SELECT p.id FROM core_portfolio p
+            JOIN unnest(%(zones)s::text[], %(days)s::date[]) AS zone (name, today) ON zone.name = p.time_zone
             LEFT JOIN history_rollupstate s ON s.tenant_id = p.tenant_id AND s.portfolio_id = p.id
             WHERE p.id > %(after)s AND (
-                p.revalue_from IS NOT NULL OR s.id IS NULL
-                OR s.rolled_to < (%(at)s::timestamptz AT TIME ZONE p.time_zone)::date
-                OR (s.rates_to IS DISTINCT FROM %(rates_to)s AND EXISTS (
+                p.revalue_from IS NOT NULL OR s.id IS NULL OR s.rolled_to < zone.today
+                OR (s.rates_load < %(rates_load)s AND EXISTS (
                     SELECT FROM core_asset a
                     WHERE a.tenant_id = p.tenant_id AND a.portfolio_id = p.id AND a.currency <> p.currency)))
-            ORDER BY p.id LIMIT %(batch)s
+            ORDER BY p.id LIMIT %(limit)s
             """,
-            {"after": after, "at": at, "rates_to": exchange.newest_rate_day(), "batch": BATCH},
+            {
+                "zones": list(today),
+                "days": list(today.values()),
+                "after": after,
+                "rates_load": exchange.newest_load(),
+                "limit": _SOUGHT_AT_ONCE,
+            },
         )
         return [row[0] for row in cursor]
 
 
+class _Locked(NamedTuple):
+    """A portfolio that is being rolled up. The last two are None when it never was."""
+
+    id: UUID
+    currency: str
+    time_zone: str
+    changed_from: dt.date | None
+    rolled_to: dt.date | None
+    rates_load: int | None
+
+
 def _roll_up(portfolio_ids: Sequence[UUID], *, at: dt.datetime, skip_locked: bool) -> Written:
     """Roll the portfolios up in one statement, and note how far they are."""
-    rates_to = exchange.newest_rate_day()
+    newest_load = exchange.newest_load()  # read first: of rates that arrive from now on, the next run makes sure
     with connections[current_alias()].cursor() as cursor:
         # The lock makes writers of values wait, or be seen: they mark the portfolio's row in the same transaction.
         cursor.execute(
             f"""
-            SELECT p.id, p.currency, (%(at)s::timestamptz AT TIME ZONE p.time_zone)::date,
-                   p.revalue_from, s.rolled_to, s.rates_to
+            SELECT p.id, p.currency, p.time_zone, p.revalue_from, s.rolled_to, s.rates_load
             FROM core_portfolio p
             LEFT JOIN history_rollupstate s ON s.tenant_id = p.tenant_id AND s.portfolio_id = p.id
-            WHERE p.id = ANY(%(ids)s) ORDER BY p.id
+            WHERE p.id = ANY(%s) ORDER BY p.id
             FOR NO KEY UPDATE OF p {"SKIP LOCKED" if skip_locked else ""}
             """,  # noqa: S608  # one of two literals
-            {"ids": list(portfolio_ids), "at": at},
+            [list(portfolio_ids)],
         )
-        rows = cursor.fetchall()
+        rows = [_Locked(*row) for row in cursor]
         if not rows:
             return Written()
-        ids = [row[0] for row in rows]
+        oldest_load = min((row.rates_load for row in rows if row.rates_load is not None), default=newest_load)
+        rates_from = exchange.first_day_changed(since=oldest_load) if oldest_load < newest_load else None
+        ids, today = [row.id for row in rows], [clock.local_date(at, row.time_zone) for row in rows]
+        cursor.execute("SET LOCAL work_mem = '64MB'")  # a long history would be sorted on disk
         cursor.execute(
             _statement(),
             {
                 "portfolio_ids": ids,
-                "currencies": [row[1] for row in rows],
-                "digits": [MINOR_DIGITS[row[1]] for row in rows],
-                "from_days": [_first_day(*row[2:], rates_to=rates_to) for row in rows],
-                "to_days": [row[2] for row in rows],
+                "currencies": [row.currency for row in rows],
+                "units": [10 ** (SCALE - MINOR_DIGITS[row.currency]) for row in rows],
+                "from_days": [_first_day(row, day, rates_from) for row, day in zip(rows, today, strict=True)],
+                "changed_days": [row.changed_from for row in rows],
+                "to_days": today,
                 "fresh_days": exchange.FRESH_DAYS,
+                "earliest": _EARLIEST,
+                "largest": _LARGEST,
             },
         )
-        asset_days, asset_days_gone, portfolio_days, portfolio_days_gone = cursor.fetchone()
+        asset_days, portfolio_days = cursor.fetchone()
         cursor.execute(
             """
-            INSERT INTO history_rollupstate (id, tenant_id, portfolio_id, rolled_to, rates_to)
-            SELECT gen_random_uuid(), p.tenant_id, p.id, t.day, %(rates_to)s
-            FROM unnest(%(ids)s, %(days)s::date[]) AS t (id, day) JOIN core_portfolio p ON p.id = t.id
-            ON CONFLICT (tenant_id, portfolio_id) DO UPDATE SET rolled_to = excluded.rolled_to, rates_to = excluded.rates_to
-            WHERE (history_rollupstate.rolled_to, history_rollupstate.rates_to)
-                IS DISTINCT FROM (excluded.rolled_to, excluded.rates_to)
+            INSERT INTO history_rollupstate (id, tenant_id, portfolio_id, rolled_to, rates_load)
+            SELECT gen_random_uuid(), p.tenant_id, p.id, t.day, %(rates_load)s
+            FROM unnest(%(ids)s::uuid[], %(days)s::date[]) AS t (id, day) JOIN core_portfolio p ON p.id = t.id
+            ON CONFLICT (tenant_id, portfolio_id) DO UPDATE
+            SET rolled_to = excluded.rolled_to, rates_load = excluded.rates_load
+            WHERE (history_rollupstate.rolled_to, history_rollupstate.rates_load)
+                IS DISTINCT FROM (excluded.rolled_to, excluded.rates_load)
             """,
-            {"ids": ids, "days": [row[2] for row in rows], "rates_to": rates_to},
+            {"ids": ids, "days": today, "rates_load": newest_load},
         )
         cursor.execute(
             "UPDATE core_portfolio SET revalue_from = NULL WHERE id = ANY(%s) AND revalue_from IS NOT NULL", [ids]
         )
-    return Written(len(rows), asset_days + asset_days_gone, portfolio_days + portfolio_days_gone)
+    return Written(len(rows), asset_days, portfolio_days)
 
 
-def _first_day(
-    today: dt.date,
-    revalue_from: dt.date | None,
-    rolled_to: dt.date | None,
-    rates_to_then: dt.date | None,
-    *,
-    rates_to: dt.date | None,
-) -> dt.date:
-    """Return the first day to work out: all of them at first, then what is new or was worked out with older rates."""
-    if rolled_to is None:
+def _first_day(row: _Locked, today: dt.date, rates_from: dt.date | None) -> dt.date:
+    """Return the first day to work out: all of them at first, then what is new, changed, or has newer rates."""
+    if row.rolled_to is None:
         return _EARLIEST
-    candidates = [today, rolled_to + dt.timedelta(days=1)]
-    if revalue_from is not None:
-        candidates.append(revalue_from)
-    if rates_to != rates_to_then:
-        candidates.append(rates_to_then + dt.timedelta(days=1) if rates_to_then else _EARLIEST)
+    candidates = [today, row.rolled_to + dt.timedelta(days=1)]
+    if row.changed_from is not None:
+        candidates.append(row.changed_from)
+    if rates_from is not None:
+        candidates.append(rates_from)
     return min(candidates)
 
 

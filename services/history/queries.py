@@ -3,7 +3,7 @@
 import datetime as dt
 from uuid import UUID
 
-from django.db.models import Max, Min, QuerySet
+from django.db.models import Min, QuerySet
 
 from services.history.models import AssetDay, PortfolioDay
 
@@ -23,7 +23,7 @@ def portfolio_day(*, portfolio_id: UUID, on: dt.date) -> PortfolioDay | None:
     return list_portfolio_days(portfolio_id=portfolio_id).filter(day__lte=on).order_by("-day").first()
 
 
-def span(*, portfolio_id: UUID) -> tuple[dt.date, dt.date] | None:
-    """Return the first and last day of the portfolio's history; None when it has none."""
-    found = PortfolioDay.objects.filter(portfolio_id=portfolio_id).aggregate(first=Min("day"), last=Max("day"))
-    return (found["first"], found["last"]) if found["first"] else None
+def first_day(*, portfolio_id: UUID) -> dt.date | None:
+    """Return the day on which the portfolio's history begins; None when it has none."""
+    first: dt.date | None = list_portfolio_days(portfolio_id=portfolio_id).aggregate(day=Min("day"))["day"]
+    return first
