@@ -1,9 +1,9 @@
 """What every test may ask for."""
 
-import datetime as dt
+import os
 from collections.abc import Callable, Iterator
-from uuid import UUID
 
+import hypothesis
 import psycopg
 import pytest
 from django.db import connections
@@ -12,6 +12,19 @@ from psycopg import sql
 from tests.plugin import admin_dsn
 
 KEPT_TABLES = {"django_migrations"}
+
+# How long an example takes says nothing on a machine that is shared.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let a skipped test fail the run in CI: what isn't run there is run nowhere."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") == "true" and reporter and (skipped := reporter.stats.get("skipped")):
+        reporter.write_line(f"{len(skipped)} skipped, and CI allows none", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
@@ -48,22 +61,8 @@ def _empty(admin: psycopg.Connection) -> None:
 
 @pytest.fixture
 def run_jobs(database) -> Callable[..., int]:
-    """Return a function that runs all jobs that are due, as workers would, until none is; it returns how many steps ran."""
-    from fatfire.kit import clock
-    from services.jobs.models import JobStep
-    from tenants.isolation import operator
+    """Return the function that runs all jobs that are due, as workers would, until none is."""
     from workers import tasks  # noqa: F401  # registers the operations
-    from workers.runner import advance
+    from workers.runner import run_due
 
-    def run(now: Callable[[], dt.datetime] = clock.now) -> int:
-        ran = 0
-        while due := _due(now()):
-            ran += sum(advance(job_id=job_id, tenant_id=tenant_id, now=now) for job_id, tenant_id in due)
-        return ran
-
-    def _due(at: dt.datetime) -> list[tuple[UUID, UUID | None]]:
-        with operator():
-            steps = JobStep.objects.filter(state="queued", run_after__lte=at).order_by("run_after", "id")
-            return list(steps.values_list("job_id", "tenant_id"))
-
-    return run
+    return run_due
