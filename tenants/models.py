@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 
 from fatfire.kit import clock
 from tenants.constraints import SameTenant, TenantIsolation
@@ -45,6 +46,7 @@ class User(AbstractBaseUser):
     email = models.EmailField(max_length=254)
     name = models.CharField(max_length=120, blank=True)
     is_operator = models.BooleanField(default=False)
+    session_epoch = models.PositiveIntegerField(default=0, db_default=0)  # raised to sign out everywhere
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     USERNAME_FIELD = "email"
@@ -54,6 +56,10 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.email
+
+    def get_session_auth_hash(self) -> str:
+        """Return what a session of this person must carry; it changes with `session_epoch`, not with a password."""
+        return salted_hmac("tenants.User.session", f"{self.id}:{self.session_epoch}", algorithm="sha256").hexdigest()
 
 
 class TenantModel(models.Model):

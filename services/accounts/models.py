@@ -1,12 +1,13 @@
-"""API keys: how a program gets in."""
+"""How a program gets in: API keys. How a person does: links."""
 
+import uuid
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
 
 from fatfire.kit import clock
-from tenants.models import Membership, SameTenant, TenantForeignKey, TenantModel
+from tenants.models import Membership, SameTenant, TenantForeignKey, TenantModel, User
 from tenants.permissions import Role
 
 
@@ -34,3 +35,35 @@ class ApiKey(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.prefix}… {self.name}"
+
+
+LOCAL_PATH = r"^/([!-.0-\[\]-~][!-\[\]-~]*)?$"
+"""A path of this site: what follows the first slash is no second one, and there is no backslash, space or control
+character, which browsers read as slashes or leave out."""
+
+
+class SignInToken(models.Model):
+    """A link that signs a person in: once, for ten minutes. Only a hash of its secret is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
+    digest = models.BinaryField(max_length=32)  # SHA-256; the secret is 256 random bits, so no slow hash is needed
+    next_path = models.CharField(max_length=500, default="/")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["digest"], name="accounts_signintoken_digest_once"),
+            models.CheckConstraint(
+                condition=Q(next_path__regex=LOCAL_PATH), name="accounts_signintoken_next_path_is_local"
+            ),
+        ]
+        indexes: ClassVar = [
+            # How many links a person asked for lately.
+            models.Index(fields=["user", "created_at"], name="accounts_signintoken_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"sign-in of {self.user_id} at {self.created_at}"

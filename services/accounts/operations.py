@@ -101,5 +101,7 @@ def revoke_api_key(*, api_key_id: UUID, at: dt.datetime) -> None:
 
 def note_key_use(*, principal: Principal, at: dt.datetime) -> None:
     """Remember that the principal's key was used; to the minute, so that most requests write nothing."""
+    if principal.api_key_id is None:
+        return  # a session, not a key
     if principal.key_used_at is None or at - principal.key_used_at > dt.timedelta(minutes=1):
         ApiKey.objects.filter(id=principal.api_key_id).update(last_used_at=at)

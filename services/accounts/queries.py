@@ -31,8 +31,8 @@ class Principal:
     tenant_id: UUID
     user_id: UUID
     role: Role
-    api_key_id: UUID
-    key_used_at: dt.datetime | None
+    api_key_id: UUID | None = None
+    key_used_at: dt.datetime | None = None
 
 
 def digest_of(secret: str) -> bytes:

@@ -105,9 +105,9 @@ def change(*, portfolio_id: UUID, start: dt.date, end: dt.date) -> Change:
         currency=after.currency,
         start=before,
         end=after,
-        assets=_difference(before.assets, after.assets),
-        debts=_difference(before.debts, after.debts),
-        net_worth=_difference(before.net_worth, after.net_worth),
+        assets=difference(before.assets, after.assets),
+        debts=difference(before.debts, after.debts),
+        net_worth=difference(before.net_worth, after.net_worth),
     )
 
 
@@ -138,7 +138,8 @@ def _totals(row: "PortfolioDay") -> Totals:
     return Totals(row.day, row.currency, row.assets, row.debts, row.assets + row.debts, row.estimated, row.missing)
 
 
-def _difference(before: Decimal, after: Decimal) -> Difference:
+def difference(before: Decimal, after: Decimal) -> Difference:
+    """Return how a figure changed from `before` to `after`."""
     if before == 0:
         return Difference(after - before, None)
     percent = (after - before) * 100 / abs(before)

@@ -1,6 +1,7 @@
 """Reading the daily history, in the open scope."""
 
 import datetime as dt
+from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import Min, QuerySet
@@ -27,3 +28,8 @@ def first_day(*, portfolio_id: UUID) -> dt.date | None:
     """Return the day on which the portfolio's history begins; None when it has none."""
     first: dt.date | None = list_portfolio_days(portfolio_id=portfolio_id).aggregate(day=Min("day"))["day"]
     return first
+
+
+def asset_values(*, asset_ids: list[UUID], on: dt.date) -> dict[UUID, Decimal]:
+    """Return what each asset was worth on a day, in its own currency; one without that day is absent."""
+    return dict(AssetDay.objects.filter(asset_id__in=asset_ids, day=on).values_list("asset_id", "value"))

@@ -1,0 +1,173 @@
+"""Signing people in by a link, and out. Each function opens the scopes that it needs: nobody's tenant is known yet."""
+
+import datetime as dt
+import re
+import secrets
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection
+from django.utils.crypto import constant_time_compare
+
+from fatfire.kit.errors import DomainError
+from services.accounts.models import LOCAL_PATH, SignInToken
+from services.accounts.queries import Principal, digest_of
+from tenants import audit
+from tenants.isolation import acting_as, shared, tenant
+from tenants.models import Membership, Tenant, User
+from tenants.permissions import Role
+
+VALID_FOR = dt.timedelta(minutes=10)
+MOST_LINKS = 5
+"""So many links a person may ask for within VALID_FOR."""
+
+_LOCAL_PATH = re.compile(LOCAL_PATH)
+_LONGEST_PATH = 500
+
+
+class SignInLinkInvalid(DomainError):
+    """This link was used before, or is older than ten minutes."""
+
+    status, code = 410, "sign_in_link_invalid"
+
+
+class NotAMember(DomainError):
+    """You are no member of this household."""
+
+    status, code = 403, "not_a_member"
+
+
+@dataclass(frozen=True, slots=True)
+class SignInMail:
+    """What is to be sent to whom; the secret is not kept."""
+
+    email: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who used a link, the households they are in (in order of their names), and where they wanted to go."""
+
+    user_id: UUID
+    session_hash: str
+    tenant_ids: tuple[UUID, ...]
+    next_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person who is signed in, with the ids of their households."""
+
+    id: UUID
+    email: str
+    name: str
+    tenant_ids: tuple[UUID, ...]
+
+
+def local_path(path: str) -> str:
+    """Return `path` when it is one of this site, else "/": nothing here leads elsewhere."""
+    return path if len(path) <= _LONGEST_PATH and _LOCAL_PATH.fullmatch(path) else "/"
+
+
+def request_sign_in(*, email: str, next_path: str, at: dt.datetime) -> SignInMail | None:
+    """Return the link that is to be mailed, if any: None for an unknown address and after MOST_LINKS within VALID_FOR.
+
+    The asker must not learn which: what is answered is the same.
+    """
+    with shared():
+        user = User.objects.filter(email__iexact=email).first()
+        if user is None:
+            return None
+        with connection.cursor() as cursor:  # two requests at once would count the same rows
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"sign-in {user.id}"])
+        if SignInToken.objects.filter(user=user, created_at__gt=at - VALID_FOR).count() >= MOST_LINKS:
+            return None
+        return SignInMail(user.email, _create_token(user_id=user.id, next_path=next_path, at=at))
+
+
+def create_sign_in_token(*, user_id: UUID, next_path: str = "/", at: dt.datetime) -> str:
+    """Return the secret of a new link, whatever was asked for before: for whoever runs the platform."""
+    with shared():
+        return _create_token(user_id=user_id, next_path=next_path, at=at)
+
+
+def _create_token(*, user_id: UUID, next_path: str, at: dt.datetime) -> str:
+    secret = secrets.token_urlsafe(32)
+    SignInToken.objects.create(
+        user_id=user_id,
+        digest=digest_of(secret),
+        next_path=local_path(next_path),
+        created_at=at,
+        expires_at=at + VALID_FOR,
+    )
+    return secret
+
+
+def use_sign_in_token(*, secret: str, at: dt.datetime) -> SignedIn:
+    """Use the link up, and with it the person's others; return who it signs in.
+
+    Raises:
+        SignInLinkInvalid: there is none, or it was used, or it is too old.
+    """
+    tokens = SignInToken.objects.filter(used_at__isnull=True)
+    with shared():
+        # One statement decides: of two who use the link at once, one finds it used.
+        if not tokens.filter(digest=digest_of(secret), expires_at__gt=at).update(used_at=at):
+            raise SignInLinkInvalid
+        token = SignInToken.objects.select_related("user").get(digest=digest_of(secret))
+        tokens.filter(user=token.user).update(used_at=at)
+        user, tenant_ids = token.user, _tenant_ids(token.user_id)
+    named = sorted((_name_of(each).casefold(), str(each), each) for each in tenant_ids)
+    return SignedIn(user.id, user.get_session_auth_hash(), tuple(each for _, _, each in named), token.next_path)
+
+
+def enter_tenant(*, user_id: UUID, tenant_id: UUID, action: str, at: dt.datetime) -> None:
+    """Note in the tenant's audit trail that the person came in, by `action` ("sign_in", "switch_tenant").
+
+    Raises:
+        NotAMember: the person isn't, or there is no such tenant.
+    """
+    with tenant(tenant_id), acting_as(user_id):
+        if not Membership.objects.filter(user_id=user_id).exists():
+            raise NotAMember
+        audit.record(action=action, subject="user", subject_id=user_id, at=at)
+
+
+def sign_out_everywhere(*, user_id: UUID) -> None:
+    """End every session of the person."""
+    with shared(), connection.cursor() as cursor:
+        cursor.execute("SELECT lookup.raise_session_epoch(%s)", [user_id])
+
+
+def person_of_session(*, user_id: UUID, session_hash: str) -> Person | None:
+    """Return whose session it is; None when they signed out everywhere since, or are gone."""
+    with shared():
+        user = User.objects.filter(id=user_id).first()
+        if user is None or not constant_time_compare(session_hash, user.get_session_auth_hash()):
+            return None
+        return Person(user.id, user.email, user.name, _tenant_ids(user.id))
+
+
+def principal_of_member(*, user_id: UUID) -> Principal | None:
+    """Return the person as a member of the open tenant, with their role; None when they are none (any more)."""
+    membership = Membership.objects.filter(user_id=user_id).first()
+    if membership is None or membership.tenant_id is None:
+        return None
+    return Principal(tenant_id=membership.tenant_id, user_id=user_id, role=Role(membership.role))
+
+
+def tenant_names(tenant_ids: tuple[UUID, ...]) -> list[tuple[UUID, str]]:
+    """Return each tenant with its name, in order of the names; only for tenants whose member asks."""
+    return sorted(((each, _name_of(each)) for each in tenant_ids), key=lambda found: found[1].casefold())
+
+
+def _name_of(tenant_id: UUID) -> str:
+    with tenant(tenant_id):
+        return Tenant.objects.get().name
+
+
+def _tenant_ids(user_id: UUID) -> tuple[UUID, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT lookup.tenants_of_user(%s)", [user_id])
+        return tuple(row[0] for row in cursor.fetchall())
