@@ -12,6 +12,7 @@ from django.conf import settings
 from fatfire.kit.clock import local_date
 from fatfire.kit.money import to_text
 from services.accounts import operations as accounts
+from services.accounts.sign_in import create_sign_in_token
 from services.analytics import queries as analytics
 from services.core import operations as core
 from services.core import queries as core_queries
@@ -22,7 +23,7 @@ from services.integration import queries as integration_queries
 from services.integration.providers.plaid import Plaid
 from services.jobs import operations as jobs
 from tenants.isolation import operator, tenant
-from tenants.models import Membership, Tenant
+from tenants.models import Membership, Tenant, User
 from tenants.permissions import Role
 
 
@@ -42,6 +43,7 @@ class Household:
     name: str
     slug: str
     email: str
+    owner: str
     currency: str
     time_zone: str
     country: str
@@ -54,6 +56,7 @@ HOUSEHOLDS = (
         name="Harper family",
         slug="harper",
         email="alex@harper.example",
+        owner="Alex Harper",
         currency="AUD",
         time_zone="Australia/Sydney",
         country="AU",
@@ -71,6 +74,7 @@ HOUSEHOLDS = (
         name="Okafor household",
         slug="okafor",
         email="ada@okafor.example",
+        owner="Ada Okafor",
         currency="USD",
         time_zone="America/New_York",
         country="US",
@@ -98,6 +102,8 @@ def seed(household: Household, *, at: dt.datetime) -> Tenant:
             country=household.country,
             at=at,
         )
+        with operator():
+            User.objects.filter(email=household.email).update(name=household.owner)
     except accounts.SlugTaken:
         with operator():
             owner = Tenant.objects.get(slug=household.slug)
@@ -142,6 +148,13 @@ def make_key(owner: Tenant, *, at: dt.datetime) -> str:
         return accounts.create_api_key(
             membership_id=membership.id, name="demo", role=Role.OWNER, at=at, expires_at=at + dt.timedelta(days=1)
         ).secret
+
+
+def make_sign_in_path(owner: Tenant, *, at: dt.datetime) -> str:
+    """Return the path of a link that signs the tenant's owner in, once, within ten minutes."""
+    with tenant(owner.id):
+        user_id = Membership.objects.get(role=Role.OWNER).user_id
+    return f"/sign-in/{create_sign_in_token(user_id=user_id, at=at)}"
 
 
 def summary(owner: Tenant, *, at: dt.datetime) -> dict[str, str | int]:

@@ -47,6 +47,8 @@ def use_local_services(arguments: Sequence[str], data_dir: Path = DATA_DIR) -> I
         bootstrap_roles(postgres.dsn("postgres", "postgres"), database=DATABASE)
         for variable, role in ROLES.items():
             os.environ[variable] = postgres.dsn(role, DATABASE)
+        os.environ.setdefault("SECURE_COOKIES", "false")  # a laptop serves plain HTTP, on the loopback interface
+        os.environ.setdefault("MAIL_URL", f"file:{data_dir / 'mail'}")
         yield
 
 

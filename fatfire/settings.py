@@ -1,8 +1,11 @@
 """All settings. The environment is read here and nowhere else; every variable is documented in docs/settings.md."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from django.utils.csp import CSP
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +33,9 @@ class Environment(BaseSettings):
     plaid_country_codes: list[str] = ["US"]
     rates_url: str = ""
     jobs_resend_after_seconds: int = Field(default=10, ge=1)
+    secure_cookies: bool = True
+    mail_url: SecretStr = SecretStr("")
+    mail_from: str = "fatfire@localhost"
     log_level: str = "INFO"
 
 
@@ -49,6 +55,7 @@ APPEND_SLASH = False
 
 INSTALLED_APPS = [
     "fatfire",
+    "fatfire.web",
     "tenants",
     "services.telemetry",
     "services.jobs",
@@ -59,19 +66,40 @@ INSTALLED_APPS = [
     "services.integration",
     "services.analytics",
     "ninja",  # its own Swagger UI files, served from here instead of a CDN
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "django_htmx",
+    "lucide",  # icons, written into the page by the server
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "fatfire.middleware.RequestMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
 STATIC_URL = "/static/"
+# Inter comes with the console's theme; its fonts are all that pages use of it.
+_UNFOLD = find_spec("unfold")
+STATICFILES_DIRS = [
+    (f"unfold/{part}", str(Path(folder) / "static" / "unfold" / part))
+    for folder in (_UNFOLD.submodule_search_locations if _UNFOLD else None) or ()
+    for part in ("fonts/inter",)
+]
 WHITENOISE_USE_FINDERS = True  # straight from the packages: nothing to collect on a laptop
 
 
@@ -107,6 +135,9 @@ DATABASE_ROUTERS = ["tenants.isolation.RoleRouter"]
 # Tables that belong to no tenant: label -> (what app_tenant may do there, why it isn't a tenant's).
 SHARED_MODELS: dict[str, tuple[str, str]] = {
     "tenants.User": ("SELECT", "a person may be a member of several tenants"),
+    "accounts.SignInToken": ("SELECT, INSERT, UPDATE", "a link is used before it is known where its person belongs"),
+    "contenttypes.ContentType": ("SELECT", "the names of the models, which Django's sessions and console ask for"),
+    "sessions.Session": ("SELECT, INSERT, UPDATE, DELETE", "a browser's session tells which tenant it is in"),
     "exchange.Rate": ("SELECT", "the European Central Bank's rates are the same for everybody"),
 }
 
@@ -119,6 +150,51 @@ PLAID_SECRET = ENV.plaid_secret
 PLAID_COUNTRY_CODES = ENV.plaid_country_codes
 RATES_URL = ENV.rates_url
 
+SESSION_ENGINE = "fatfire.web.sessions"
+SESSION_COOKIE_AGE = 14 * 24 * 60 * 60
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"  # Strict would sign out whoever follows a link from their mail
+SESSION_COOKIE_SECURE = ENV.secure_cookies
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SECURE = ENV.secure_cookies
+CSRF_FAILURE_VIEW = "fatfire.web.errors.csrf_failure"
+
+
+def _mailer(url: SecretStr) -> dict[str, Any]:
+    """Turn "smtp://user:word@host:port" (always with STARTTLS) or "file:/folder" into Django's dictionary.
+
+    Without one, sending fails with the name of the missing variable in the error.
+    """
+    parts = urlsplit(url.get_secret_value() or "smtp://MAIL_URL-is-not-set.invalid")
+    if parts.scheme == "file":
+        return {"BACKEND": "fatfire.web.mail.LocalBackend", "OPTIONS": {"folder": unquote(parts.path)}}
+    options = {
+        "host": parts.hostname,
+        "port": parts.port or 587,
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "use_tls": True,
+        "timeout": 10,
+    }
+    return {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}
+
+
+MAILERS = {"default": _mailer(ENV.mail_url)}
+DEFAULT_FROM_EMAIL = ENV.mail_from
+
+# Nothing but our own files, and nothing written into a page but text.
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF],
+    "font-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+}
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

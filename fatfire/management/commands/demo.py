@@ -126,6 +126,11 @@ class Command(BaseCommand):
 
     def _say_where(self, address: str, tenants: list[demo.Tenant], at: dt.datetime) -> None:
         self.stdout.write(f"fatfire runs at {address}")
+        self.stdout.write(
+            f"  Sign in at {address}/sign-in (the mail with the link is printed here), or by a link that works once:"
+        )
+        for each in tenants:
+            self.stdout.write(f"  {each.name}: {address}{demo.make_sign_in_path(each, at=clock.now())}")
         self.stdout.write(f"  API documentation: {address}/api/v1/docs")
         for each in tenants:
             key = demo.make_key(each, at=at)

@@ -1,0 +1,89 @@
+"""What is around every page of someone signed in: the menu, the portfolios to choose from, the person."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_POST
+
+from fatfire.web.access import page
+from services.accounts import queries as accounts
+from services.accounts.sign_in import Person, local_path
+from services.core import queries as core
+from services.core.models import Portfolio
+from tenants.models import Tenant
+from tenants.permissions import Role, requires
+
+_PORTFOLIO = "portfolio_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the menu: only what works has one."""
+
+    name: str
+    label: str
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Lines of the menu under a heading; the first has none."""
+
+    title: str
+    entries: tuple[Entry, ...]
+
+
+MENU = (
+    Section("", (Entry("dashboard", "Dashboard", "layout-dashboard"),)),
+    Section("Wealth", (Entry("net-worth", "Net worth", "trending-up"),)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What the page's frame shows."""
+
+    active: str
+    tenant: Tenant
+    person: Person
+    portfolios: tuple[Portfolio, ...]
+    portfolio: Portfolio | None
+    menu: tuple[Section, ...] = MENU
+
+
+def shell_of(request: HttpRequest, active: str) -> Shell:
+    """Return the frame of a page, in the open scope; `active` names the page's entry in the menu.
+
+    The portfolio is the one that the session chose, else the oldest; None when there is none.
+    """
+    portfolios = tuple(core.list_portfolios().order_by("created_at", "id"))
+    chosen = request.session.get(_PORTFOLIO)
+    portfolio = next((each for each in portfolios if str(each.id) == chosen), portfolios[0] if portfolios else None)
+    person: Person = request.person  # type: ignore[attr-defined]
+    return Shell(active, accounts.current_tenant(), person, portfolios, portfolio)
+
+
+def show(request: HttpRequest, template: str, shell: Shell, **context: Any) -> HttpResponse:
+    """Return the page in its frame."""
+    return render(request, template, {"shell": shell, **context})
+
+
+@require_POST
+@page
+@requires(Role.VIEWER)
+def switch_portfolio(request: HttpRequest) -> HttpResponse:
+    """Show another portfolio from now on."""
+    portfolio = core.get_portfolio(portfolio_id=_uuid(request.POST.get("portfolio", "")))
+    request.session[_PORTFOLIO] = str(portfolio.id)
+    return HttpResponseRedirect(local_path(request.POST.get("next", "/")))
+
+
+def _uuid(text: str) -> UUID:
+    """Return the id; what can't be one is one that nothing has."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return UUID(int=0)

@@ -1,0 +1,99 @@
+"""The pages of signing in, switching household and signing out."""
+
+from django import forms
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from fatfire.kit.clock import now
+from fatfire.kit.errors import DomainError
+from fatfire.web.access import begin_session, enter, person_of, to_sign_in
+from fatfire.web.errors import error_page
+from fatfire.web.mail import send_sign_in_link
+from services.accounts import sign_in as accounts
+
+
+class EmailForm(forms.Form):
+    """Where the link goes."""
+
+    email = forms.EmailField(
+        max_length=254,
+        error_messages={
+            "required": "Enter your e-mail address.",
+            "invalid": "Enter an address such as alex@example.com.",
+        },
+    )
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def ask_for_link(request: HttpRequest) -> HttpResponse:
+    """Ask for the e-mail address, and send a link to it; whether the address is known can't be seen from the answer."""
+    next_path = accounts.local_path(request.POST.get("next") or request.GET.get("next") or "/")
+    if request.method != "POST":
+        if person_of(request):
+            return HttpResponseRedirect(next_path)
+        return render(request, "web/sign_in.html", {"form": EmailForm(), "next": next_path})
+    form = EmailForm(request.POST)
+    if not form.is_valid():
+        return render(request, "web/sign_in.html", {"form": form, "next": next_path}, status=422)
+    email = form.cleaned_data["email"]
+    wanted = accounts.request_sign_in(email=email, next_path=next_path, at=now())
+    if wanted:
+        link = request.build_absolute_uri(f"/sign-in/{wanted.secret}")
+        send_sign_in_link(email=wanted.email, link=link)
+    return render(request, "web/check_mail.html", {"email": email})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def use_link(request: HttpRequest, secret: str) -> HttpResponse:
+    """Show a button, and sign in when it is pressed: programs that scan mail open links, but press nothing."""
+    if request.method != "POST":
+        return render(request, "web/use_link.html")
+    at = now()
+    try:
+        person = accounts.use_sign_in_token(secret=secret, at=at)
+        if not person.tenant_ids:
+            message = "You are in no household yet: ask a member of one to invite you."
+            raise accounts.NotAMember(message)
+        accounts.enter_tenant(user_id=person.user_id, tenant_id=person.tenant_ids[0], action="sign_in", at=at)
+    except (accounts.SignInLinkInvalid, accounts.NotAMember) as error:
+        return error_page(
+            request, status=error.status, title="You are not signed in", detail=error.detail, code=error.code
+        )
+    begin_session(request, user_id=person.user_id, tenant_id=person.tenant_ids[0], session_hash=person.session_hash)
+    return HttpResponseRedirect(person.next_path)
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End this session; with `everywhere`, all of the person's."""
+    person = person_of(request)
+    if person and request.POST.get("everywhere"):
+        accounts.sign_out_everywhere(user_id=person.id)
+    request.session.flush()
+    return redirect("sign-in")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def switch_tenant(request: HttpRequest) -> HttpResponse:
+    """List the person's households, and go to another."""
+    person = person_of(request)
+    if person is None:
+        return to_sign_in(request)
+    if request.method != "POST":
+        return render(request, "web/switch_tenant.html", {"households": accounts.tenant_names(person.tenant_ids)})
+    chosen = {str(each): each for each in person.tenant_ids}.get(request.POST.get("tenant", ""))
+    if chosen is None:
+        return _refused(request, accounts.NotAMember())
+    accounts.enter_tenant(user_id=person.id, tenant_id=chosen, action="switch_tenant", at=now())
+    enter(request, tenant_id=chosen)
+    return redirect("dashboard")
+
+
+def _refused(request: HttpRequest, error: DomainError) -> HttpResponse:
+    title = "You are not signed in" if isinstance(error, accounts.SignInLinkInvalid) else "This is not your household"
+    return error_page(request, status=error.status, title=title, detail=error.detail, code=error.code)

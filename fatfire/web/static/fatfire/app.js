@@ -1,0 +1,109 @@
+"use strict";
+
+const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+
+// A chart that the server drew: reading its values by pointer and by keyboard.
+function readable(chart) {
+  if (chart.dataset.ready) return;
+  chart.dataset.ready = "yes";
+  const points = JSON.parse(document.getElementById("chart-points").textContent);
+  const last = points.days.length - 1;
+  const plot = chart.querySelector(".plot");
+  const cross = chart.querySelector(".cross");
+  const tip = chart.querySelector(".tip");
+  const dots = [...chart.querySelectorAll(".dot")];
+  const say = chart.querySelector("[data-say]");
+  let at = last;
+
+  function element(name, className, text) {
+    const made = document.createElement(name);
+    made.className = className;
+    made.textContent = text;
+    return made;
+  }
+
+  function show(index, aloud) {
+    at = Math.max(0, Math.min(last, index));
+    const x = points.x[at] / 100 * plot.clientWidth;
+    const day = dayFormat.format(new Date(points.days[at]));
+    cross.hidden = tip.hidden = false;
+    cross.style.transform = `translateX(${x}px)`;
+    tip.replaceChildren(element("p", "", day));
+    points.lines.forEach((line, number) => {
+      dots[number].hidden = false;
+      dots[number].style.transform = `translate(${x}px, ${line.y[at] / 100 * plot.clientHeight}px)`;
+      const row = element("div", "tip-row", "");
+      row.append(element("span", `key ${line.key}`, ""), element("span", "", line.label), element("b", "", line.texts[at]));
+      tip.append(row);
+    });
+    const left = x + 16 + tip.offsetWidth > plot.clientWidth ? x - tip.offsetWidth - 16 : x + 16;
+    tip.style.transform = `translate(${Math.max(0, left)}px, 8px)`;
+    if (aloud) say.textContent = `${day}: ${points.lines.map(line => `${line.label} ${line.texts[at]}`).join(", ")}`;
+  }
+
+  function hide() {
+    [cross, tip, ...dots].forEach(each => { each.hidden = true; });
+  }
+
+  function nearest(percent) {
+    let low = 0, high = last;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (points.x[middle] < percent) low = middle; else high = middle;
+    }
+    return percent - points.x[low] < points.x[high] - percent ? low : high;
+  }
+
+  plot.addEventListener("pointermove", event => {
+    const box = plot.getBoundingClientRect();
+    show(nearest((event.clientX - box.left) / box.width * 100), false);
+  });
+  plot.addEventListener("pointerleave", hide);
+  chart.addEventListener("blur", hide);
+  chart.addEventListener("keydown", event => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: -30, PageDown: 30, Home: -last, End: last }[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    show(at + step, true);
+  });
+}
+
+function readableCharts() {
+  document.querySelectorAll("[data-chart]").forEach(readable);
+}
+
+function markTheme() {
+  const chosen = document.documentElement.dataset.theme || "";
+  document.querySelectorAll("[data-theme-choice]").forEach(button => {
+    button.setAttribute("aria-pressed", String(button.dataset.themeChoice === chosen));
+  });
+}
+
+function chooseTheme(theme) {
+  if (theme) {
+    document.documentElement.dataset.theme = theme;
+    localStorage.setItem("theme", theme);
+  } else {
+    delete document.documentElement.dataset.theme;
+    localStorage.removeItem("theme");
+  }
+  markTheme();
+}
+
+readableCharts();
+markTheme();
+document.body.addEventListener("htmx:afterSettle", readableCharts);
+document.addEventListener("click", event => {
+  const choice = event.target.closest("[data-theme-choice]");
+  if (choice) chooseTheme(choice.dataset.themeChoice);
+  document.querySelectorAll("details.menu[open]").forEach(menu => {
+    if (choice || !menu.contains(event.target)) menu.open = false;
+  });
+});
+document.addEventListener("keydown", event => {
+  if (event.key !== "Escape") return;
+  document.querySelectorAll("details.menu[open]").forEach(menu => {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+});
