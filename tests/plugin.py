@@ -29,7 +29,11 @@ def _dsn(role: str, database: str) -> str:
 
 def _digest() -> str:
     """Return a fingerprint of everything that decides what the migrated template looks like."""
-    sources = [*BASE_DIR.glob("*/migrations/*.py"), *BASE_DIR.glob("*/*/migrations/*.py"), *BASE_DIR.glob("tenants/*.py")]
+    sources = [
+        *BASE_DIR.glob("*/migrations/*.py"),
+        *BASE_DIR.glob("*/*/migrations/*.py"),
+        *BASE_DIR.glob("tenants/*.py"),
+    ]
     sources += [BASE_DIR / "fatfire" / "kit" / "roles.py", BASE_DIR / "fatfire" / "settings.py"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()[:12]
 
@@ -94,6 +98,7 @@ _key = BASE_DIR / ".data" / "tests" / "master.key"
 if not _key.exists():
     _key.write_text(hashlib.sha256(b"only for tests").hexdigest())
 os.environ["MASTER_KEY_FILE"] = str(_key)
+os.environ["SECURE_COOKIES"] = "false"  # browsers meet the pages over plain HTTP on the loopback interface
 
 
 def admin_dsn() -> str:

@@ -133,7 +133,7 @@ def day_ticks(first: dt.date, last: dt.date) -> Iterator[Tick]:
         chosen = list(_beginnings(first, last, months=_months_between(length)))
     for index, (day, form) in enumerate(chosen):
         at = _percent(Decimal((day - first).days), length)
-        align = "start" if at < 4 else "end" if at > 96 else "middle"
+        align = "start" if at < 10 else "end" if at > 92 else "middle"
         yield Tick(at, day.strftime(form), align, is_minor=index % 2 == 1 and len(chosen) > 4)
 
 

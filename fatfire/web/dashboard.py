@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.timesince import timesince
 from django.views.decorators.http import require_safe
 
 from fatfire.kit.clock import local_date, now
@@ -81,7 +82,7 @@ def show(request: HttpRequest) -> HttpResponse:
         change=_change(portfolio, today),
         groups=groups,
         shares=shares_of(groups),
-        observed_at=core.newest_observation(portfolio_id=portfolio.id),
+        read=_read(portfolio),
     )
 
 
@@ -89,6 +90,14 @@ def _greeting(name: str, time_zone: str) -> str:
     hour = now().astimezone(ZoneInfo(time_zone)).hour
     part = "morning" if 4 <= hour < 12 else "afternoon" if 12 <= hour < 18 else "evening"
     return f"Good {part}, {name.split(maxsplit=1)[0]}" if name.strip() else f"Good {part}"
+
+
+def _read(portfolio: Portfolio) -> str:
+    """Return how long ago any of the values was observed, in words; empty when never."""
+    observed_at, at = core.newest_observation(portfolio_id=portfolio.id), now()
+    if observed_at is None:
+        return ""
+    return "just now" if at - observed_at < dt.timedelta(minutes=1) else f"{timesince(observed_at, at, depth=1)} ago"
 
 
 def _change(portfolio: Portfolio, today: dt.date) -> Change | None:

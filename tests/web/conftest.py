@@ -1,0 +1,29 @@
+"""A person who is signed in, for tests without a browser."""
+
+import re
+
+import pytest
+from django.core import mail
+from django.test import Client
+
+from tests.factories import make_tenant
+
+
+def sign_in(email: str, client: Client | None = None) -> Client:
+    """Return a client that went the whole way: form, mail, link, button."""
+    client = client or Client()
+    mail.outbox.clear()
+    client.post("/sign-in", {"email": email})
+    path = re.search(r"http://testserver(/sign-in/\S+)", mail.outbox[0].body)[1]
+    assert client.post(path).status_code == 302
+    return client
+
+
+@pytest.fixture
+def home(database):
+    return make_tenant(slug="home")
+
+
+@pytest.fixture
+def client(home):
+    return sign_in("owner@home.example")
