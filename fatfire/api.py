@@ -13,6 +13,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.renderers import BaseRenderer
 from ninja.security import APIKeyHeader
 
+from fatfire.api_docs import Docs
 from fatfire.kit.errors import DomainError, NotAuthenticated, NotFound, PermissionDenied
 from fatfire.middleware import in_tenant_transaction
 from fatfire.problems import InternalError, MalformedRequest, problem
@@ -51,7 +52,13 @@ class _Renderer(BaseRenderer):
 
 
 api = NinjaAPI(
-    title="fatfire", version="1.0.0", urls_namespace="api", auth=_ApiKey(), renderer=_Renderer(), docs_url="/docs"
+    title="fatfire",
+    version="1.0.0",
+    urls_namespace="api",
+    auth=_ApiKey(),
+    renderer=_Renderer(),
+    docs_url="/docs",
+    docs=Docs(),
 )
 
 

@@ -55,7 +55,7 @@ def test_change_tells_direction_and_whether_it_is_good(absolute, percent, owed, 
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("Family wealth", "FW"), ("Everyday", "EV"), ("X", "X"), ("– loan a", "LA"), ("–", "–")]
+    ("name", "expected"), [("Family wealth", "FW"), ("Everyday", "EV"), ("X", "X"), ("- loan a", "LA"), ("-", "-")]
 )
 def test_initials(name, expected):
     assert initials(name) == expected
