@@ -1,4 +1,4 @@
-"""The pages as a person meets them. Each test also fails on a violated policy, a script's error or a refused request."""
+"""The pages as a person meets them. Each also fails on a violated policy, a script's error or a refused request."""
 
 import datetime as dt
 

@@ -1,5 +1,6 @@
 """Who gets to see a page, and what the transaction around it does."""
 
+import datetime as dt
 import re
 
 import pytest
@@ -241,7 +242,8 @@ def test_switching_household_needs_a_membership(home, client):
 def test_portfolio_is_chosen_within_the_tenant(home, client):
     with tenant(home.id):
         make_portfolio(name="First")
-        second = make_portfolio(name="Second")
+        later = AT + dt.timedelta(seconds=1)
+        second = create_portfolio(name="Second", currency="AUD", time_zone="Australia/Sydney", at=later)
     other = make_tenant()
     with tenant(other.id):
         strange = make_portfolio(name="Strange")
