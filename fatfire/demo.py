@@ -1,4 +1,4 @@
-"""The demo: two households, their banks in the simulator, and what they keep by hand. Everything goes through the real doors.
+"""The demo: two households, their banks in the simulator, what they keep by hand; all through the real doors.
 
 Nothing here is read by the product itself.
 """
@@ -87,7 +87,7 @@ def load_rates(*, at: dt.datetime) -> None:
 
 
 def seed(household: Household, *, at: dt.datetime) -> Tenant:
-    """Return the household's tenant; at first with a portfolio, what it keeps by hand, and its banks linked. Repeatable."""
+    """Return the household's tenant; at first with a portfolio, what it keeps by hand, and its banks. Repeatable."""
     try:
         owner = accounts.create_tenant(
             name=household.name,

@@ -25,7 +25,9 @@ from fatfire.kit.serving import PortTaken, Server
 from services.integration.sandbox import app as simulator
 from services.integration.sandbox.server import serve
 from services.jobs import queries as jobs
+from services.jobs.models import State
 from tenants.isolation import operator, tenant
+from tenants.models import Tenant
 
 FIRST_IMPORT_S = 120
 
@@ -114,7 +116,7 @@ class Command(BaseCommand):
         except DomainError as error:
             raise CommandError(error.detail) from error
 
-    def _wait_for_first_import(self, tenants: list[demo.Tenant], stop: threading.Event) -> None:
+    def _wait_for_first_import(self, tenants: list[Tenant], stop: threading.Event) -> None:
         """Wait until the open jobs are done, so that what is printed next can be used at once."""
         deadline = time.monotonic() + FIRST_IMPORT_S
         said = False
@@ -124,7 +126,7 @@ class Command(BaseCommand):
                 said = True
             stop.wait(0.2)
 
-    def _say_where(self, address: str, tenants: list[demo.Tenant], at: dt.datetime) -> None:
+    def _say_where(self, address: str, tenants: list[Tenant], at: dt.datetime) -> None:
         self.stdout.write(f"fatfire runs at {address}")
         self.stdout.write(f"  API documentation: {address}/api/v1/docs")
         for each in tenants:
@@ -134,7 +136,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _is_busy(owner: demo.Tenant) -> bool:
+def _is_busy(owner: Tenant) -> bool:
     with tenant(owner.id):
         return jobs.open_job_count() > 0
 
@@ -156,7 +158,7 @@ def _bank(at: dt.datetime | None) -> Iterator[None]:
 
 def _require_success() -> None:
     with operator():
-        failed = jobs.list_jobs(state=jobs.State.FAILED).first()
+        failed = jobs.list_jobs(state=State.FAILED).first()
     if failed:
         msg = f"The job {failed.kind} failed: {failed.error_detail}"
         raise CommandError(msg)
