@@ -1,1 +1,1 @@
-"""What every layer may use, and what uses none of them: errors, money, clock, HTTP, pagination, a PostgreSQL launcher."""
+"""What every layer may use: errors, money, clock, outgoing HTTP, pagination, the PostgreSQL launcher."""
