@@ -217,8 +217,7 @@ class EmbeddedPostgres:
                 msg = f"the PostgreSQL in {self.root} is shutting down and doesn't end; see {self._log}"
                 raise PostgresError(msg)
             time.sleep(_POLL_SECONDS)
-        joined = time.time_ns()
-        os.utime(self._users, ns=(joined, joined))  # a last user who waits for the end sees that it won't come
+        os.utime(self._users)  # to now: a last user who waits for the end sees that it won't come
 
     def _reach(self, give_up: float) -> None:
         """Attach to the server, or start it when there is none. We are a user: it doesn't stop meanwhile."""

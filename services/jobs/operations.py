@@ -346,6 +346,17 @@ def sweep(*, at: dt.datetime, resend_after_s: int) -> int:
     return len(found)
 
 
+def end_leases(*, at: dt.datetime) -> int:
+    """Take the worker of every running step for dead, and return how many there were. Across tenants.
+
+    For the start of a worker that is the only one: its predecessor was killed, and nobody needs to wait for the leases
+    to run out. Were it wrong, the steps would run twice, and only one of each could commit.
+    """
+    with operator():
+        running = JobStep.objects.filter(state=State.RUNNING, lease_until__gte=at)
+        return running.update(lease_until=at - dt.timedelta(microseconds=1))
+
+
 def _present(value: UUID | None) -> UUID:
     if value is None:
         msg = "this kind of job has none"

@@ -1,5 +1,6 @@
 """The worker and the scheduler in this process: a laptop's alternative to Lambda."""
 
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from django.db import connections
 
 from fatfire.kit import clock
 from services.core.models import Portfolio
+from services.history.jobs import ROLL_UP_DUE
 from services.jobs import operations as jobs
 from services.jobs.jobs import Backoff, JobKind
 from services.jobs.models import Job, JobStep, State
@@ -19,7 +21,7 @@ from tenants.isolation import operator, tenant
 from tests.factories import make_portfolio, make_tenant
 from workers.embedded import worker_and_scheduler
 from workers.runner import task
-from workers.schedule import SCHEDULE
+from workers.schedule import Entry
 
 QUICK = JobKind("test.embedded_quick")
 HELD = JobKind("test.embedded_held", retry=Backoff(first_s=1, times=3))
@@ -45,14 +47,11 @@ def be_held(job):
 
 
 @pytest.fixture
-def owner(database):
-    """A tenant's id; the schedule's own jobs are taken by another worker, and leave the test in peace."""
+def owner(database, monkeypatch):
+    """A tenant's id; nothing is scheduled, so that the test is left in peace."""
     entered.clear()
     released.clear()
-    for entry in SCHEDULE:
-        with operator():
-            job = jobs.enqueue(kind=entry.kind, at=clock.now())
-        assert jobs.claim(tenant_id=None, job_id=job.id, clock=clock.now) is not None
+    monkeypatch.setattr("workers.embedded.SCHEDULE", ())
     owner = make_tenant().id
     connections.close_all()
     return owner
@@ -140,6 +139,32 @@ with tenant(uuid.UUID({str(owner)!r})):
     command = [sys.executable, "-c", code]
     ran = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=DEADLINE_S)
     return ran.stdout.strip()
+
+
+def test_what_a_killed_worker_was_at_is_taken_up_at_once(owner):
+    job_id = enqueue(owner)
+    assert jobs.claim(tenant_id=owner, job_id=job_id, clock=clock.now) is not None  # and never seen again
+    connections.close_all()
+
+    with worker_and_scheduler():
+        assert wait_for(owner, job_id) < QUICK.lease_s / 6
+    with tenant(owner):
+        assert JobStep.objects.get(job_id=job_id).attempts == 2
+
+
+def test_schedule_is_fired_at_the_start(owner, monkeypatch):
+    monkeypatch.setattr("workers.embedded.SCHEDULE", (Entry(ROLL_UP_DUE, dt.timedelta(minutes=15)),))
+
+    with worker_and_scheduler():
+        deadline = time.monotonic() + DEADLINE_S
+        while not succeeded(ROLL_UP_DUE):
+            assert time.monotonic() < deadline
+        connections.close_all()
+
+
+def succeeded(kind):
+    with operator():
+        return Job.objects.filter(kind=kind.name, state=State.SUCCEEDED).exists()
 
 
 def test_what_another_process_writes_is_picked_up(owner, settings):

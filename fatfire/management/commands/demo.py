@@ -104,8 +104,10 @@ class Command(BaseCommand):
         at = clock.now()
         try:
             with _only_one(_data_dir()), Server(application, port) as web, _bank(None), worker_and_scheduler():
+                first_start = demo.is_unseeded()
                 tenants = [demo.seed(household, at=at) for household in demo.HOUSEHOLDS]
-                self._wait_for_open_jobs(stop)
+                if first_start:
+                    self._wait_for_open_jobs(stop)
                 self._say_where(web.url, tenants, at)
                 while not stop.wait(0.5) and not (stop_with_parent and os.getppid() != parent):
                     pass
@@ -170,7 +172,7 @@ def _data_dir() -> Path:
 
 @contextlib.contextmanager
 def _only_one(data_dir: Path) -> Iterator[None]:
-    """Hold the data for this process: a second demo on it would lose its database when the first one stops."""
+    """Hold the data for this process: a second demo would take the first one's worker for dead."""
     with (data_dir / "demo.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
