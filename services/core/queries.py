@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Max, OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from services.core.models import Asset, Portfolio, Transaction, Valuation
 
@@ -90,11 +90,3 @@ def list_transactions(*, wanted: TransactionFilter) -> QuerySet[Transaction, dic
 def transaction_count(*, portfolio_id: UUID) -> int:
     """Return how many transactions the portfolio's assets have."""
     return Transaction.objects.filter(asset__portfolio_id=portfolio_id).count()
-
-
-def newest_observation(*, portfolio_id: UUID) -> dt.datetime | None:
-    """Return when any of the portfolio's values was last observed; None: never."""
-    newest: dt.datetime | None = Valuation.objects.filter(asset__portfolio_id=portfolio_id).aggregate(
-        at=Max("observed_at")
-    )["at"]
-    return newest
