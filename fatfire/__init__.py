@@ -1,1 +1,1 @@
-"""The site: settings, the URLs, the API's root, the middleware. Everything else is a service (services/) or kit (fatfire/kit/)."""
+"""The site: settings, URLs, the API's root, middleware. All else is a service (services/) or kit (fatfire/kit/)."""

@@ -1,22 +1,38 @@
-"""The API's root: mounts each service's router, authenticates, and turns errors into application/problem+json (RFC 9457)."""
+"""The API's root: mounts each service's router, authenticates, turns errors into application/problem+json (RFC 9457),
+and describes all of it in the OpenAPI document."""
 
+import json
 from collections.abc import Callable
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 import structlog
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.datastructures import MultiValueDict
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
+from ninja.operation import Operation
+from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 from ninja.security import APIKeyHeader
+from pydantic.json_schema import models_json_schema
 
 from fatfire.api_docs import Docs
-from fatfire.kit.errors import DomainError, NotAuthenticated, NotFound, PermissionDenied
+from fatfire.kit.errors import DomainError, InvalidInput, NotAuthenticated, NotFound, PermissionDenied
 from fatfire.middleware import in_tenant_transaction
-from fatfire.problems import InternalError, MalformedRequest, problem
+from fatfire.problems import (
+    CONTENT_TYPE,
+    FieldProblem,
+    InternalError,
+    MalformedRequest,
+    Problem,
+    RequestTooLarge,
+    problem,
+)
 from services.accounts.api import router as accounts
 from services.accounts.queries import Principal
 from services.analytics.api import router as analytics
@@ -24,11 +40,12 @@ from services.core.api import router as core
 from services.exchange.api import router as exchange
 from services.integration.api import router as integration
 from services.jobs.api import router as jobs
+from tenants.permissions import required_role
 
 logger = structlog.get_logger(__name__)
 
 
-class _ApiKey(APIKeyHeader):
+class ApiKey(APIKeyHeader):
     """A key of `manage.py create_api_key`, in the header X-API-Key."""
 
     param_name = "X-API-Key"
@@ -43,6 +60,37 @@ class _ApiKey(APIKeyHeader):
         return principal
 
 
+class _Parser(Parser):
+    """Reads a request exactly, and refuses what is no JSON or no text to PostgreSQL."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        """Return the body. Ninja turns whatever this raises into an HttpError, with our reason as its cause."""
+        orjson.loads(
+            request.body
+        )  # stricter than the standard library: no NaN, no lone surrogates, no bottomless nesting
+        body = json.loads(request.body, parse_float=Decimal)  # an amount written as a number never becomes a float
+        for name, value in body.items() if isinstance(body, dict) else [("body", body)]:
+            if _has_nul(name) or _has_nul(value):
+                raise InvalidInput(_NUL, field=name)
+        return body
+
+    def parse_querydict(self, data: MultiValueDict[str, str], list_fields: list[str], request: HttpRequest) -> Any:
+        """Return the query's parameters."""
+        for name, values in data.lists():
+            if _has_nul(values):
+                raise InvalidInput(_NUL, field=name)
+        return super().parse_querydict(data, list_fields, request)
+
+
+_NUL = "Text can't contain the character NUL."
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_nul(name) or _has_nul(each) for name, each in value.items())
+    return any(map(_has_nul, value)) if isinstance(value, list) else isinstance(value, str) and "\0" in value
+
+
 class _Renderer(BaseRenderer):
     media_type = "application/json"
 
@@ -51,11 +99,56 @@ class _Renderer(BaseRenderer):
         return orjson.dumps(data, default=str)
 
 
-api = NinjaAPI(
+class _Document(OpenAPISchema):
+    """The OpenAPI document, with what is the same for every operation: errors, and words from the docstring."""
+
+    def operation_details(self, operation: Operation) -> dict[str, Any]:
+        """Describe one operation."""
+        details = super().operation_details(operation)
+        details["summary"], _, rest = (operation.view_func.__doc__ or "").strip().partition("\n")
+        role = required_role(operation.view_func, operation.methods[0])
+        details["description"] = f"{rest.strip()}\n\nNeeds the role {role} or a higher one.".strip()
+        details["x-role"] = role.value
+        for parameter in details["parameters"]:
+            parameter.pop("examples", None)  # a list, which only the schema (where it stays) may have
+        details["responses"] |= {
+            status: {
+                "description": HTTPStatus(status).phrase,
+                "content": {CONTENT_TYPE: {"schema": {"$ref": REF_TEMPLATE.format(model=Problem.__name__)}}},
+            }
+            for status in _ERRORS
+        }
+        return details
+
+    def get_components(self) -> dict[str, Any]:
+        """Describe what the operations have in common."""
+        _, problems = models_json_schema([(Problem, "serialization")], ref_template=REF_TEMPLATE)
+        self.add_schema_definitions(problems["$defs"])
+        return super().get_components()
+
+
+_ERRORS = (401, 403, 404, 409, 413, 422, 500, 503)
+
+
+class _Api(NinjaAPI):
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        """Name the operation after its function: stable, and what a generated client calls its method."""
+        return operation.view_func.__name__
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        """Return the OpenAPI document."""
+        return _Document(self, self.get_root_path(path_params or {}) if path_prefix is None else path_prefix)
+
+
+api = _Api(
     title="fatfire",
     version="1.0.0",
+    description="A person's whole wealth. Amounts are exact decimal text, days are ISO dates, errors follow RFC 9457.",
     urls_namespace="api",
-    auth=_ApiKey(),
+    auth=ApiKey(),
+    parser=_Parser(),
     renderer=_Renderer(),
     docs_url="/docs",
     docs=Docs(),
@@ -63,7 +156,7 @@ api = NinjaAPI(
 
 
 def _bind(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Give the operation its tenant's transaction. `run` is ninja's bound method, so its view can be asked for its marks."""
+    """Give the operation its tenant's transaction. `run` is ninja's bound method: its view has the marks."""
     return in_tenant_transaction(run, view=run.__self__.view_func)  # type: ignore[attr-defined]
 
 
@@ -95,7 +188,7 @@ def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> Http
 
 @api.exception_handler(ValidationError)
 def _malformed(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    errors = [{"field": _field(each["loc"]), "message": each["msg"]} for each in error.errors]
+    errors = [FieldProblem(field=_field(each["loc"]), message=each["msg"]) for each in error.errors]
     return problem(request, MalformedRequest(), errors=errors)
 
 
@@ -107,9 +200,16 @@ def _field(location: tuple[str | int, ...]) -> str:
 
 @api.exception_handler(HttpError)
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    if error.status_code == HTTPStatus.BAD_REQUEST:  # ninja's word for a body that isn't JSON
-        return problem(request, MalformedRequest(str(error)))
-    raise error
+    if error.status_code != HTTPStatus.BAD_REQUEST:  # ninja's word for a body that can't be read
+        raise error
+    cause = error.__cause__
+    return problem(request, cause if isinstance(cause, DomainError) else MalformedRequest("The body is not JSON."))
+
+
+@api.exception_handler(SuspiciousOperation)
+def _suspicious(request: HttpRequest, error: SuspiciousOperation) -> HttpResponse:
+    """Answer what Django refuses to read: a body too large, parameters too many."""
+    return problem(request, RequestTooLarge() if isinstance(error, RequestDataTooBig) else MalformedRequest())
 
 
 @api.exception_handler(Exception)

@@ -4,7 +4,7 @@ No results, no retries, no chords: the Job row is the record (services/jobs). Ta
 processes import it; whoever enqueues sends by name.
 """
 
-from celery import Celery
+from celery import Celery  # type: ignore[import-untyped]
 from django.conf import settings
 
 app = Celery("fatfire", set_as_current=True)

@@ -1,4 +1,4 @@
-"""The demo: two households, their banks in the simulator, and what they keep by hand. Everything goes through the real doors.
+"""The demo: two households, their banks in the simulator, what they keep by hand; all through the real doors.
 
 Nothing here is read by the product itself.
 """
@@ -20,6 +20,7 @@ from services.exchange.jobs import LOAD_RATES
 from services.history import queries as history
 from services.integration import operations as integration
 from services.integration import queries as integration_queries
+from services.integration.models import LinkState
 from services.integration.providers.plaid import Plaid
 from services.jobs import operations as jobs
 from tenants.isolation import operator, tenant
@@ -90,8 +91,14 @@ def load_rates(*, at: dt.datetime) -> None:
         jobs.enqueue(kind=LOAD_RATES, at=at)
 
 
+def is_unseeded() -> bool:
+    """Return whether there is no household yet."""
+    with operator():
+        return not Tenant.objects.exists()
+
+
 def seed(household: Household, *, at: dt.datetime) -> Tenant:
-    """Return the household's tenant; at first with a portfolio, what it keeps by hand, and its banks linked. Repeatable."""
+    """Return the household's tenant; at first with a portfolio, what it keeps by hand, and its banks. Repeatable."""
     try:
         owner = accounts.create_tenant(
             name=household.name,
@@ -116,13 +123,13 @@ def seed(household: Household, *, at: dt.datetime) -> Tenant:
             )
             for estimate in household.estimates:
                 _keep_by_hand(estimate, portfolio, at=at)
-        linked = set(integration_queries.list_links().values_list("institution_id", flat=True))
+        # In this order, and not by name: a link learns its bank's name with its first import.
+        linked = integration_queries.list_links().exclude(state=LinkState.PENDING).count()
     bank = Plaid(settings.PLAID_URL, settings.PLAID_CLIENT_ID, settings.PLAID_SECRET.get_secret_value())
-    for institution_id in household.institutions:
-        if institution_id not in linked:
-            started = integration.start_link(tenant_id=owner.id, portfolio_id=portfolio.id, user_id=user_id, at=at)
-            public_token = bank.create_sandbox_public_token(institution_id)
-            integration.complete_link(tenant_id=owner.id, link_id=started.link_id, public_token=public_token, at=at)
+    for institution_id in household.institutions[linked:]:
+        started = integration.start_link(tenant_id=owner.id, portfolio_id=portfolio.id, user_id=user_id, at=at)
+        public_token = bank.create_sandbox_public_token(institution_id)
+        integration.complete_link(tenant_id=owner.id, link_id=started.link_id, public_token=public_token, at=at)
     return owner
 
 

@@ -53,12 +53,16 @@ def use_local_services(arguments: Sequence[str], data_dir: Path = DATA_DIR) -> I
 
 
 @contextlib.contextmanager
-def throw_away_dir() -> Iterator[Path]:
-    """Yield a directory for one run's data and remove it afterwards; a killed run's goes with the next.
+def choose_data_dir(arguments: Sequence[str]) -> Iterator[Path]:
+    """Yield the directory of the data: DATA_DIR, but one to throw away for a demo that ends by itself.
 
-    Beside the kept data and not in the system's: the database server may run as another user, who can't pass through
-    a private one.
+    That one begins from nothing, leaves a running demo alone, and is removed afterwards; a killed run's goes with the
+    next. It lies beside the kept data and not in the system's temporary directory: the database server may run as
+    another user, who can't pass through a private one.
     """
+    if arguments[:1] != ["demo"] or "--once" not in arguments:
+        yield DATA_DIR
+        return
     DATA_DIR.mkdir(parents=True, exist_ok=True)
     for left_behind in DATA_DIR.glob("once-*"):
         if not Path("/proc", left_behind.name.removeprefix("once-")).exists():

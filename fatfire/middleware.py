@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import Error, transaction
 from django.http import HttpRequest, HttpResponse
 
 from fatfire.kit import clock
@@ -27,7 +27,7 @@ _NOT_RECORDED = ("/livez", "/readyz", "/static/")
 
 
 class RequestMiddleware:
-    """Gives the request an id (the caller's, where it is a sane one), binds it to the log, and records the invocation."""
+    """Gives the request an id (the caller's, where it is a sane one), binds it to the log, records the invocation."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -41,6 +41,8 @@ class RequestMiddleware:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = as_problem(request, self.get_response(request))
             response[REQUEST_ID_HEADER] = request_id
+            if request.path.startswith("/api/"):
+                response.headers.setdefault("Cache-Control", "no-store")  # a person's wealth, in no one's cache
             if not request.path.startswith(_NOT_RECORDED):
                 ended_at = clock.now()
                 run = Run(
@@ -75,10 +77,11 @@ def _record(run: Run, principal: Principal | None) -> None:
         if principal:
             with tenant(principal.tenant_id):
                 record_invocation(run)
+                note_key_use(principal=principal, at=run.ended_at)
         else:
             with shared():
                 record_anonymous_request(run)
-    except DatabaseError:  # the answer stands, whether it is recorded or not
+    except Error:  # the answer stands, whether it is recorded or not
         logger.exception("invocation_not_recorded")
 
 
@@ -87,8 +90,8 @@ def in_tenant_transaction(
 ) -> Callable[..., HttpResponse]:
     """Wrap an API operation: find out who asks, and run it in one transaction of their tenant.
 
-    Anything but success rolls back, so a refusal changes nothing. A view that `opens_own_transaction` runs outside of one.
-    `request.principal` and `request.role_needed` are what the API's authentication then decides by.
+    Anything but success rolls back, so a refusal changes nothing. A view that `opens_own_transaction` runs outside of
+    one. `request.principal` and `request.role_needed` are what the API's authentication then decides by.
     """
     opens_own = getattr(view, "opens_own_transaction", False)
 
@@ -99,20 +102,17 @@ def in_tenant_transaction(
         owner = accounts.owner_of_key(secret=secret) if secret else None
         if owner is None:
             return answer(request, *args, **kwargs)  # to be refused by the API's authentication
-        at = clock.now()
         with structlog.contextvars.bound_contextvars(tenant_id=str(owner.tenant_id)):
             with tenant(owner.tenant_id):
-                principal = accounts.principal_of_key(api_key_id=owner.api_key_id, at=at)
+                principal = accounts.principal_of_key(api_key_id=owner.api_key_id, at=clock.now())
                 request.principal = principal  # type: ignore[attr-defined]
-                if principal is not None:
-                    note_key_use(principal=principal, at=at)
                 if not opens_own:
-                    with acting_as(principal and principal.user_id):
+                    with acting_as(principal.user_id if principal else None):
                         response = answer(request, *args, **kwargs)
                     if response.status_code >= 400:
                         transaction.set_rollback(True)
                     return response
-            with acting_as(principal and principal.user_id):
+            with acting_as(principal.user_id if principal else None):
                 return answer(request, *args, **kwargs)
 
     return run

@@ -1,17 +1,29 @@
 """Errors over HTTP: application/problem+json (RFC 9457) with a stable code."""
 
-from typing import Any
-
-import orjson
 from django.http import HttpRequest, HttpResponse
+from pydantic import BaseModel
 
 from fatfire.kit.errors import DomainError, InvalidInput, NotAuthenticated, NotFound
+
+CONTENT_TYPE = "application/problem+json"
 
 
 class MalformedRequest(DomainError):
     """The request is not of the documented form."""
 
     status, code = 422, "malformed_request"
+
+
+class BadRequest(DomainError):
+    """The request can't be understood."""
+
+    status, code = 400, "bad_request"
+
+
+class RequestTooLarge(DomainError):
+    """The request's body is too large."""
+
+    status, code = 413, "request_too_large"
 
 
 class MethodNotAllowed(DomainError):
@@ -26,38 +38,52 @@ class InternalError(DomainError):
     status, code = 500, "internal_error"
 
 
-_PLAIN = {error.status: error for error in (NotFound, MethodNotAllowed, InternalError)}
+_PLAIN = {error.status: error for error in (BadRequest, NotFound, MethodNotAllowed, InternalError)}
 
 
-def problem(request: HttpRequest, error: DomainError, *, errors: list[dict[str, Any]] | None = None) -> HttpResponse:
-    """Return the error as a problem document: type, title, status, detail, code, request_id, and the fields at fault."""
+class FieldProblem(BaseModel):
+    """What is wrong with one field, by the name that the client gave it (`steps.0.name` within another)."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """Why a request was refused; nothing was changed. Programs decide by `code`, `detail` is for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldProblem] = []
+
+
+def problem(request: HttpRequest, error: DomainError, *, errors: list[FieldProblem] | None = None) -> HttpResponse:
+    """Return the error as a problem document, with the fields at fault where there are any."""
     request.error_code = error.code  # type: ignore[attr-defined]  # for the invocation
     if isinstance(error, InvalidInput):
-        errors = [{"field": error.field, "message": error.detail}]
-    body = {
-        "type": f"urn:fatfire:error:{error.code}",
-        "title": error.title(),
-        "status": error.status,
-        "detail": error.detail,
-        "code": error.code,
-        "request_id": request.request_id,  # type: ignore[attr-defined]
-    }
-    if errors:
-        body["errors"] = errors
-    response = HttpResponse(orjson.dumps(body), status=error.status, content_type="application/problem+json")
+        errors = [FieldProblem(field=error.field, message=error.detail)]
+    body = Problem(
+        type=f"urn:fatfire:error:{error.code}",
+        title=error.title(),
+        status=error.status,
+        detail=error.detail,
+        code=error.code,
+        request_id=request.request_id,  # type: ignore[attr-defined]
+        errors=errors or [],
+    )
+    response = HttpResponse(body.model_dump_json(exclude_defaults=True), status=error.status, content_type=CONTENT_TYPE)
     if isinstance(error, NotAuthenticated):
         response["WWW-Authenticate"] = "X-API-Key"
     return response
 
 
 def as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Return Django's own error pages under /api/ (no such route, no such method) as problem documents; the rest as it is."""
+    """Return Django's own error pages under /api/ (no such route, no such method) as problems; the rest as it is."""
     error = _PLAIN.get(response.status_code)
-    if (
-        error is None
-        or not request.path.startswith("/api/")
-        or response.get("Content-Type") == "application/problem+json"
-    ):
+    if error is None or not request.path.startswith("/api/") or response.get("Content-Type") == CONTENT_TYPE:
         return response
     replaced = problem(request, error())
     if "Allow" in response:

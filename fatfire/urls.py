@@ -1,10 +1,37 @@
 """All URLs."""
 
+import structlog
+from django.db import Error
+from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
+from django.views.decorators.http import require_safe
 
 from fatfire.api import api
+from services.telemetry.queries import database_is_ready
+
+logger = structlog.get_logger(__name__)
+
+
+@require_safe
+def livez(request: HttpRequest) -> HttpResponse:
+    """Say that the process answers; whatever restarts processes asks this."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Say whether requests can be served; whatever sends requests here asks this."""
+    try:
+        ready = database_is_ready()
+    except Error:
+        logger.exception("database_unreachable")
+        ready = False
+    return HttpResponse("ok" if ready else "not ready", content_type="text/plain", status=200 if ready else 503)
+
 
 urlpatterns = [
+    path("livez", livez),
+    path("readyz", readyz),
     path("api/v1/", api.urls),
     path("", include("fatfire.web.urls")),
 ]

@@ -42,19 +42,32 @@ def make_key(owner: Tenant, role: Role = Role.OWNER) -> str:
 
 
 def make_portfolio(*, name: str | None = None, currency: str = "AUD", time_zone: str = "Australia/Sydney") -> Portfolio:
-    return core.create_portfolio(name=name or f"Portfolio {next(_numbers)}", currency=currency, time_zone=time_zone, at=AT)
+    name = name or f"Portfolio {next(_numbers)}"
+    return core.create_portfolio(name=name, currency=currency, time_zone=time_zone, at=AT)
 
 
 def make_asset(
-    portfolio: Portfolio, *, name: str = "Everyday", kind: AssetKind = AssetKind.OTHER, side: Side = Side.ASSET, currency: str = "AUD"
+    portfolio: Portfolio,
+    *,
+    name: str = "Everyday",
+    kind: AssetKind = AssetKind.OTHER,
+    side: Side = Side.ASSET,
+    currency: str = "AUD",
 ) -> Asset:
     return core.create_asset(portfolio_id=portfolio.id, name=name, kind=kind, side=side, currency=currency, at=AT)
 
 
-def make_transaction(asset: Asset, *, on: dt.date = TODAY, amount: str = "-12.50", pending: bool = False) -> Transaction:
+def make_transaction(
+    asset: Asset, *, on: dt.date = TODAY, amount: str = "-12.50", pending: bool = False
+) -> Transaction:
     external_id = f"t{next(_numbers)}"
     imported = core.ImportedTransaction(
-        external_id=external_id, asset_id=asset.id, booked_on=on, amount=Decimal(amount), description="Groceries", pending=pending
+        external_id=external_id,
+        asset_id=asset.id,
+        booked_on=on,
+        amount=Decimal(amount),
+        description="Groceries",
+        pending=pending,
     )
     core.import_transactions(source="plaid", upserts=[imported], removed=[], at=AT)
     return Transaction.objects.get(external_id=external_id)

@@ -46,6 +46,7 @@ ACROSS_TENANTS = {
     "services/history/operations.py": "finds the portfolios of all tenants whose day has turned",
     "services/jobs/operations.py": "claims jobs of the platform, and sweeps those of all tenants",
     "services/jobs/queries.py": "tells the workers of the platform what is due, in every tenant",
+    "workers/rates.py": "queues the platform's rollup when rates came",
     "workers/runner.py": "records the end of the platform's jobs",
     "workers/schedule.py": "queues the platform's jobs",
 }

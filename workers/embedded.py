@@ -6,8 +6,9 @@ import threading
 from collections.abc import Iterator
 
 import structlog
+from celery import signals  # type: ignore[import-untyped]
 from django.conf import settings
-from django.db import connections
+from django.db import close_old_connections, connections
 
 from fatfire.celery import app
 from fatfire.kit import clock
@@ -24,9 +25,13 @@ CONCURRENCY = 4
 def worker_and_scheduler() -> Iterator[None]:
     """Run jobs and the schedule for the length of the block; then let running jobs end.
 
-    Messages in memory died with the process before this one, so at the start every job that is due is sent again.
+    Messages in memory die with their process, so at the start every job that is due is sent again. And since nobody
+    else hears them, no other worker can be alive: what the one before was at when it was killed is taken up at once.
     """
+    if settings.BROKER_URL.startswith("memory:"):
+        jobs.end_leases(at=clock.now())
     stop = threading.Event()
+    signals.task_postrun.connect(_close_connections)
     worker = app.WorkController(
         pool="threads", concurrency=CONCURRENCY, queues=[queue.value for queue in Queue], loglevel="WARNING"
     )
@@ -43,13 +48,20 @@ def worker_and_scheduler() -> Iterator[None]:
         worker.stop()
         for thread in threads:
             thread.join()
+        signals.task_postrun.disconnect(_close_connections)
+
+
+def _close_connections(**_: object) -> None:
+    """Close this thread's connections: a thread of the pool ends without a chance to do it."""
+    connections.close_all()
 
 
 def _run_schedule(stop: threading.Event) -> None:
-    """Fire each entry at the start and then at its interval; sweep in between."""
+    """Sweep all the time; fire each entry at the start and then at its interval."""
     due = dict.fromkeys(SCHEDULE, clock.now())
     resend_after_s = 0
     while True:
+        close_old_connections()  # those that broke, too; a request would do it
         try:
             _tick(due, resend_after_s)
             resend_after_s = settings.JOBS_RESEND_AFTER_SECONDS
@@ -62,8 +74,8 @@ def _run_schedule(stop: threading.Event) -> None:
 
 def _tick(due: dict[Entry, dt.datetime], resend_after_s: int) -> None:
     at = clock.now()
+    jobs.sweep(at=at, resend_after_s=resend_after_s)
     for entry, moment in due.items():
         if moment <= at:
             fire(entry, at=at)
             due[entry] = at + entry.every
-    jobs.sweep(at=at, resend_after_s=resend_after_s)

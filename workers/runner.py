@@ -27,6 +27,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {}
 """What runs each step: (kind's name, step's name) -> function."""
 
 
+class DatabaseInterrupted(TransientError):
+    """The database could not finish what was asked of it."""
+
+    code = "database_interrupted"
+
+
 def task(kind: JobKind, step: str = "run") -> Callable[[Operation], Operation]:
     """Register the function as what runs `step` of `kind`, behind the Celery task of the kind's name.
 
@@ -55,8 +61,9 @@ def _receive(*, job_id: str, tenant_id: str | None) -> None:
 def advance(*, job_id: UUID, tenant_id: UUID | None, now: Callable[[], dt.datetime] = clock.now) -> bool:
     """Claim one due step of the job and run it; return whether there was one.
 
-    Only a TransientError is tried again. An unexpected error fails the job with the code "internal_error" and is logged with
-    its traceback; a lost database connection is left to the lease, since nothing can be written.
+    Only a TransientError is tried again, and what the database interrupted (a deadlock, a lost connection); where it
+    can't even be told so, the lease decides. An unexpected error fails the job with the code "internal_error" and is
+    logged with its traceback.
     """
     claim = jobs.claim(tenant_id=tenant_id, job_id=job_id, clock=now)
     if claim is None:
@@ -67,17 +74,17 @@ def advance(*, job_id: UUID, tenant_id: UUID | None, now: Callable[[], dt.dateti
     ):
         try:
             output = OPERATIONS[claim.kind.name, claim.step](claim)
+            _end(claim, name, Outcome.OK, "", lambda at: jobs.succeed(claim=claim, output=output or {}, at=at))
         except (LeaseLost, JobStopped) as stop:
             logger.info("job_left", reason=type(stop).__name__)
         except OperationalError:
-            raise
+            logger.exception("job_interrupted")
+            _end_badly(claim, name, DatabaseInterrupted())
         except DomainError as error:
             _end_badly(claim, name, error)
         except Exception:  # the outermost edge of a job
             logger.exception("job_failed")
             _end_badly(claim, name, None)
-        else:
-            _end(claim, name, Outcome.OK, "", lambda at: jobs.succeed(claim=claim, output=output or {}, at=at))
     return True
 
 
@@ -91,7 +98,7 @@ def run_due(*, now: Callable[[], dt.datetime] = clock.now) -> int:
 
 def _end_badly(claim: ClaimedJob, name: str, error: DomainError | None) -> None:
     """Retry what may work later; fail the rest. `error` is None for one that nobody expected."""
-    if isinstance(error, TransientError) and claim.retries < claim.kind.retry.times:
+    if isinstance(error, TransientError) and claim.may_retry:
         _end(claim, name, Outcome.RETRIED, error.code, lambda at: jobs.retry_later(claim=claim, error=error, at=at))
         return
     code, detail = (error.code, error.detail) if error else ("internal_error", "Something went wrong on our side.")

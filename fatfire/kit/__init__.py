@@ -1,1 +1,1 @@
-"""What every layer may use and that uses none of them: errors, money, clock, outgoing HTTP, pagination, the PostgreSQL launcher."""
+"""What every layer may use: errors, money, clock, outgoing HTTP, pagination, the PostgreSQL launcher."""

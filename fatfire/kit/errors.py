@@ -10,8 +10,8 @@ from typing import ClassVar
 class DomainError(Exception):
     """A rule of the domain refused the request; nothing was changed.
 
-    `code` is stable and part of the API. `status` is the HTTP status that says it best. The class docstring's first line is
-    the title; the message, written for the person who asked, is the detail.
+    `code` is stable and part of the API. `status` is the HTTP status that says it best. The class docstring's first
+    line is the title; the message, written for the person who asked, is the detail.
     """
 
     status: ClassVar[int] = 409

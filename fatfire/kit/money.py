@@ -72,7 +72,8 @@ def round_to_minor(amount: Decimal, currency: str) -> Decimal:
 def to_text(amount: Decimal, currency: str) -> str:
     """Write `amount` exactly, with at least the currency's decimals and no exponent: "1265594.40"."""
     digits = max(MINOR_DIGITS[currency], -int(amount.normalize().as_tuple().exponent))
-    return f"{amount:z.{digits}f}"  # z: nothing owed is not "-0.00"
+    # Nothing owed is not "-0.00"; the format's own option for that (z) is eight times slower.
+    return f"{amount or abs(amount):.{digits}f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,13 @@
 """The PostgreSQL of the laptop, the demo and the tests: one folder, one cluster, no installation, no network port.
 
-The folder holds `data` (the cluster), `socket`, `log` and `lock`. The server inherits the descriptor of the flock on
-`lock`, so the lock is held exactly as long as a process of the server lives, whatever became of the Python that started
-it. Whoever can't take the lock attaches; whoever takes it knows that no server is left and that any `postmaster.pid` is
-stale.
+The last user stops the server, whoever started it and however the users end. The folder holds `data` (the cluster),
+`socket`, `log` and three files whose flocks say who lives, because a lock goes with its process, even one killed:
+
+- `users`: shared by every process that uses the server. The server's parent, a small process of its own
+  (`postgres_child`), waits to have it alone, then shuts the server down; meanwhile new users wait.
+- `lock`: inherited by the supervisor and every process of the server. Whoever takes it knows that none is left and that
+  any `postmaster.pid` is stale, and may start the next.
+- `supervisor`: a server that answers without it is about to stop.
 
 Linux and macOS. On Linux a server never outlives its supervisor, not even one killed by SIGKILL; on macOS such a server
 stays, and the next process attaches to it.
@@ -15,19 +19,18 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import select
 import shutil
-import signal
 import stat
 import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import IO, BinaryIO, Final, Self
 from urllib.parse import quote
 
 from fatfire.kit import postgres_child
@@ -35,13 +38,12 @@ from fatfire.kit import postgres_child
 SUPERUSER: Final = "postgres"
 PORT: Final = 5432  # part of the socket file's name; nothing listens on TCP
 
-_CONTENTION_SECONDS: Final = 60
+_CONTENTION_SECONDS: Final = postgres_child.SHUTDOWN_SECONDS + 10
 _RECOVERY_SECONDS: Final = (
     600  # replaying max_wal_size on a slow disk takes minutes; giving up would only start it anew
 )
-_ORPHAN_SECONDS: Final = 5 if sys.platform == "linux" else 0
-_SHUTDOWN_SECONDS: Final = 60
-_POLL_SECONDS: Final = 0.02
+_POLL_SECONDS: Final = 0.01
+_ENDS_WITH_SUPERVISOR: Final = sys.platform == "linux"
 _LOG_LIMIT_BYTES: Final = 10_000_000
 _LOG_TAIL_LINES: Final = 15
 _SOCKET_PATH_LIMIT_BYTES: Final = 103  # macOS; Linux allows 107
@@ -107,8 +109,9 @@ def _unpacked(archive: Path) -> Path:
 
 
 class EmbeddedPostgres:
-    """One cluster in one folder, as a context manager: supervised by this process, or attached to.
+    """One cluster in one folder, as a context manager: it runs as long as any process uses it.
 
+    One for each process: a fork has no say in its parent's use of the server, and starts its own if it needs it longer.
     `durable=False` trades every commit of the last seconds before a power cut for speed: for tests. `binaries` chooses
     another PostgreSQL than `bin_dir()`.
     """
@@ -118,7 +121,8 @@ class EmbeddedPostgres:
         self.root = root.resolve()
         self._durable = durable
         self._binaries = binaries
-        self._process: subprocess.Popen[bytes] | None = None
+        self._users: int | None = None
+        self._user_process = 0
 
     def __enter__(self) -> Self:
         return self.start()
@@ -126,53 +130,55 @@ class EmbeddedPostgres:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    @property
-    def owner(self) -> bool:
-        """Whether this process supervises the running server: not when attached, nor in a fork of the supervisor."""
-        return self._process is not None and self._process.poll() is None
-
     def dsn(self, role: str, database: str) -> str:
         """Return the URL that reaches `database` as `role`; with the port, because the environment may set PGPORT."""
         socket = quote(str(self._socket_dir()), safe="")
         return f"postgresql://{quote(role, safe='')}@/{quote(database, safe='')}?host={socket}&port={PORT}"
 
     def start(self) -> Self:
-        """Start the server, or attach to the one another process supervises; return when it answers.
+        """Start the server, or attach to the one that runs; return when it answers. Repeatable, also after a crash.
 
         As root the server runs as the user `postgres` or `nobody`, who must be able to reach `root` and the programs.
-        Call it from the main thread: Linux ends the server when the *thread* that started it ends. On Linux a SIGTERM
-        that ends this process ends the server too; elsewhere turn it into SystemExit, so that `stop` runs.
 
         Raises:
-            PostgresError: it can't start, or another process's server doesn't come up or go away in a minute.
+            PostgresError: it can't start, or another process's server doesn't come up or go away in about a minute.
         """
-        if self.owner:
-            return self
         self._make_root()
-        began = time.monotonic()
-        while time.monotonic() < began + _CONTENTION_SECONDS:
-            with self._try_lock() as lock:
-                if lock is not None:
-                    if not self._answers():  # else somebody started it by hand
-                        self._launch(lock)
-                    return self
-            if self._answers() and (self._supervisor_lives() or time.monotonic() >= began + _ORPHAN_SECONDS):
-                return self
-            time.sleep(_POLL_SECONDS)
-        msg = f"the PostgreSQL in {self.root} is held by another process but doesn't answer; see {self._log}"
-        raise PostgresError(msg)
+        give_up = time.monotonic() + _CONTENTION_SECONDS
+        with ExitStack() as undo:
+            undo.callback(self.stop)
+            self._join(give_up)
+            self._reach(give_up)
+            undo.pop_all()
+        return self
 
     def stop(self) -> None:
-        """Shut the server down when this process owns it, and wait; open connections are closed. Repeatable."""
-        if self.owner and self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # PostgreSQL's "fast" shutdown
-            try:
-                self._process.wait(_SHUTDOWN_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.send_signal(signal.SIGQUIT)  # at once; the next start recovers from the log
-                self._process.wait()
-        self._process = None
+        """Use the server no longer; when nobody else does, return when it has gone. Repeatable.
+
+        Connections that are still open are closed with it.
+        """
         atexit.unregister(self.stop)
+        users, self._users = self._users, None
+        if users is None:
+            return
+        if self._user_process != os.getpid():
+            os.close(users)
+            return
+        last = _locked(users, fcntl.LOCK_EX)
+        last_joined = os.fstat(users).st_mtime_ns
+        fcntl.flock(users, fcntl.LOCK_UN)  # closing alone leaves a lock that a fork has inherited
+        os.close(users)
+        give_up = time.monotonic() + _CONTENTION_SECONDS
+        while (
+            last
+            and self.running()
+            and (self.root / "users").stat().st_mtime_ns == last_joined
+            and (_ENDS_WITH_SUPERVISOR or self._supervisor_lives())
+        ):
+            if time.monotonic() > give_up:
+                msg = f"the PostgreSQL in {self.root} doesn't stop; see {self._log}"
+                raise PostgresError(msg)
+            time.sleep(_POLL_SECONDS)
 
     def running(self) -> bool:
         """Tell whether any process of a server on this folder lives, also one that is starting or stopping."""
@@ -201,50 +207,74 @@ class EmbeddedPostgres:
             self.root.mkdir(parents=True, exist_ok=True)
             self.root.chmod(0o711)
 
-    @contextmanager
-    def _try_lock(self) -> Iterator[int | None]:
-        """Yield the lock's descriptor, or None when somebody holds it. A server started meanwhile keeps it held."""
+    def _join(self, give_up: float) -> None:
+        """Become one of the server's users, once a server that is shutting down has gone."""
+        if self._users is None or self._user_process != os.getpid():
+            self._users, self._user_process = self._open("users"), os.getpid()
+            atexit.register(self.stop)
+        while not _locked(self._users, fcntl.LOCK_SH):
+            if time.monotonic() > give_up:
+                msg = f"the PostgreSQL in {self.root} is shutting down and doesn't end; see {self._log}"
+                raise PostgresError(msg)
+            time.sleep(_POLL_SECONDS)
+        os.utime(self._users)  # to now: a last user who waits for the end sees that it won't come
+
+    def _reach(self, give_up: float) -> None:
+        """Attach to the server, or start it when there is none. We are a user: it doesn't stop meanwhile."""
+        while time.monotonic() < give_up:
+            with self._try_lock() as lock:
+                if lock is not None:
+                    if not self._answers():  # else somebody started it by hand
+                        self._launch(lock)
+                    return
+            if self._answers() and (self._supervisor_lives() or not _ENDS_WITH_SUPERVISOR):
+                return
+            time.sleep(_POLL_SECONDS)
+        msg = f"the PostgreSQL in {self.root} is held by another process but doesn't answer; see {self._log}"
+        raise PostgresError(msg)
+
+    def _open(self, name: str) -> int:
         try:
-            lock = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            return os.open(self.root / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except PermissionError as error:
             msg = f"{self.root} belongs to another user ({error}); start it as that user"
             raise PostgresError(msg) from error
+
+    @contextmanager
+    def _try_lock(self) -> Iterator[int | None]:
+        """Yield the lock's descriptor, or None when somebody holds it. A server started meanwhile keeps it held."""
+        lock = self._open("lock")
         try:
-            yield lock if _locked(lock) else None
+            yield lock if _locked(lock, fcntl.LOCK_EX) else None
         finally:
             os.close(lock)
 
     def _answers(self) -> bool:
         """Tell whether the server accepts connections; while its status file says no we don't knock: it logs each."""
-        return self._status()[1] == "ready" and self._is_ready()
+        return _state(self._status()) == "ready" and self._is_ready()
 
     def _is_ready(self) -> bool:
         target = ["-h", str(self._socket_dir()), "-p", str(PORT), "-U", SUPERUSER, "-d", "postgres"]
         done = subprocess.run([self._bin / "pg_isready", "-q", *target], env=_environment(), check=False)
         return done.returncode == 0
 
-    def _status(self) -> tuple[str, str]:
-        """Return the postmaster's process id and state as it last wrote them: maybe long out of date, or empty."""
+    def _status(self) -> str:
+        """Return what the postmaster last wrote of itself: maybe long out of date, or empty."""
         try:
-            lines = (self._data / "postmaster.pid").read_text().splitlines()
+            return (self._data / "postmaster.pid").read_text()
         except FileNotFoundError:
-            return "", ""
-        return lines[0] if lines else "", lines[_STATUS_LINE].strip() if len(lines) > _STATUS_LINE else ""
+            return ""
 
     def _supervisor_lives(self) -> bool:
-        """Tell whether the server's supervisor lives; if not, a server that still answers is about to stop."""
-        supervisor = (self.root / "lock").read_text().strip()
+        """Tell whether the server's supervisor lives."""
+        life = self._open("supervisor")
         try:
-            state = Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return False
-        return state not in {"Z", "X"}
+            return not _locked(life, fcntl.LOCK_SH)
+        finally:
+            os.close(life)
 
     def _launch(self, lock: int) -> None:
-        """Start the server as our child and wait until it answers. No server is left: we hold the lock."""
-        if threading.current_thread() is not threading.main_thread():
-            msg = "the embedded PostgreSQL must be started from the main thread: it ends with the thread that starts it"
-            raise PostgresError(msg)
+        """Start the supervisor and the server, and wait until it answers. No server is left: we hold the lock."""
         account = self._account()
         if account.pw_uid != os.geteuid():
             for target in (self.root, self._bin):
@@ -253,37 +283,38 @@ class EmbeddedPostgres:
             self._initialise(lock, account)
         self._require_same_version()
         _make_private(self._socket_dir(), account)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        stale = self._status()
 
         with self._open_log() as log:
             log_start = log.tell()
-            self._process = subprocess.Popen(
-                self._command(account, "postgres", "-D", str(self._data), *self._options()),
+            supervisor = subprocess.Popen(
+                _command(
+                    "supervise", self.root, account, self._bin / "postgres", "-D", str(self._data), *self._options()
+                ),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=subprocess.PIPE,
                 stderr=log,
                 cwd="/",
                 # PostgreSQL takes a recycled or never reaped process id in postmaster.pid for a running server, unless
                 # the id is that of its own launcher. Its check for shared memory still in use stays in force.
-                env=_environment() | {"PG_GRANDPARENT_PID": self._status()[0]},
+                env=_environment() | {"PG_GRANDPARENT_PID": stale.partition("\n")[0]},
                 pass_fds=(lock,),
-                start_new_session=True,  # a Ctrl-C in the terminal is for us; we stop the server when we are done
+                start_new_session=True,  # a Ctrl-C in the terminal is for the users
             )
-        atexit.register(self.stop)
-        with ExitStack() as undo:
-            undo.callback(self.stop)
-            self._await_ready(self._process, log_start)
-            undo.pop_all()
+        with supervisor:
+            self._await_ready(supervisor.stdout, stale, log_start)
 
-    def _await_ready(self, process: subprocess.Popen[bytes], log_start: int) -> None:
+    def _await_ready(self, supervisor: IO[bytes] | None, stale: str, log_start: int) -> None:
+        """Wait until the server has replaced its stale status; the supervisor's output ends with the supervisor."""
         give_up = time.monotonic() + _RECOVERY_SECONDS
-        while self._status() != (str(process.pid), "ready"):
-            if process.poll() is not None or time.monotonic() > give_up:
+        ended = select.poll()
+        if supervisor is not None:
+            ended.register(supervisor)
+        while (status := self._status()) == stale or _state(status) != "ready":
+            if ended.poll(_POLL_SECONDS * 1000) or time.monotonic() > give_up:
                 tail = self._log.read_bytes()[log_start:].decode(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
                 msg = "\n".join([f"PostgreSQL did not start. The end of {self._log}:", *tail])
                 raise PostgresError(msg)
-            time.sleep(_POLL_SECONDS)
 
     def _initialise(self, lock: int, account: pwd.struct_passwd) -> None:
         """Create the cluster beside its place and rename it, so that a killed initdb leaves nothing that looks whole.
@@ -297,7 +328,7 @@ class EmbeddedPostgres:
         if not self._durable:
             options.append("--no-sync")
         done = subprocess.run(
-            self._command(account, "initdb", "-D", str(scratch), *options),
+            _command("become", os.getpid(), account, self._bin / "initdb", "-D", str(scratch), *options),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -311,17 +342,6 @@ class EmbeddedPostgres:
             msg = f"initdb could not create {scratch}:\n{done.stderr.strip()}"
             raise PostgresError(msg)
         scratch.rename(self._data)
-
-    def _command(self, account: pwd.struct_passwd, program: str, *arguments: str) -> list[str]:
-        launcher = [sys.executable, "-I", "-S", postgres_child.__file__]
-        return [
-            *launcher,
-            str(os.getpid()),
-            str(account.pw_uid),
-            str(account.pw_gid),
-            str(self._bin / program),
-            *arguments,
-        ]
 
     def _options(self) -> list[str]:
         settings = dict(_SETTINGS) | {"unix_socket_directories": str(self._socket_dir())}
@@ -379,9 +399,21 @@ def _unprivileged_account() -> pwd.struct_passwd:
         return pwd.getpwnam("nobody")
 
 
-def _locked(descriptor: int) -> bool:
+def _command(task: str, subject: Path | int, account: pwd.struct_passwd, program: Path, *arguments: str) -> list[str]:
+    """Return the command line of `postgres_child`."""
+    child = [sys.executable, "-I", "-S", postgres_child.__file__, task, str(subject)]
+    return [*child, str(account.pw_uid), str(account.pw_gid), str(program), *arguments]
+
+
+def _state(status: str) -> str:
+    lines = status.splitlines()
+    return lines[_STATUS_LINE].strip() if len(lines) > _STATUS_LINE else ""
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    """Tell whether the lock could be had at once. The change of one already held fails by losing it."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

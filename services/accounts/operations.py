@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import IntegrityError
 
 from fatfire.kit import clock
-from fatfire.kit.errors import DomainError
+from fatfire.kit.errors import DomainError, InvalidInput
 from fatfire.kit.money import require_currency
 from services.accounts.models import ApiKey
 from services.accounts.queries import Principal, digest_of
@@ -56,9 +56,11 @@ def create_tenant(
         try:
             tenant.save(force_insert=True)
         except IntegrityError as error:
+            if "tenants_tenant_slug" not in str(error):
+                raise
             raise SlugTaken from error
-        user = User.objects.filter(email__iexact=owner_email).first() or User.objects.create(
-            email=owner_email, created_at=at
+        user, _ = User.objects.get_or_create(
+            email__iexact=owner_email, defaults={"email": owner_email, "created_at": at}
         )
         Membership.objects.create(tenant=tenant, user=user, role=Role.OWNER, created_at=at)
     return tenant
@@ -71,8 +73,12 @@ def create_api_key(
 
     Raises:
         Membership.DoesNotExist: not this tenant's.
+        InvalidInput: the member's own role is lower; a key that waits for its member to rise would be a surprise.
     """
     membership = Membership.objects.get(id=membership_id)
+    if not Role(membership.role).allows(role):
+        msg = f"The member is {membership.role} and can't give a key the role {role.value}."
+        raise InvalidInput(msg, field="role")
     secret = KEY_PREFIX + secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
         membership=membership,

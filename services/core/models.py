@@ -103,7 +103,7 @@ class Asset(TenantModel):
 
 
 class Valuation(TenantModel):
-    """What an asset was worth at the end of a day, as observed (a bank's balance, a person's estimate). Debts are ≤ 0."""
+    """What an asset was worth at the end of a day: a bank's balance or a person's estimate. Debts are ≤ 0."""
 
     asset = TenantForeignKey(Asset, on_delete=models.CASCADE)
     on = models.DateField()

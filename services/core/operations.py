@@ -1,4 +1,4 @@
-"""Writing what a person has. Each write that changes what something was worth also has its portfolio's history redone."""
+"""Writing what a person has. A write that changes what something was worth also has its portfolio's history redone."""
 
 import datetime as dt
 from collections.abc import Collection, Iterable
@@ -17,6 +17,9 @@ from services.core.models import MANUAL, Asset, AssetKind, Portfolio, Side, Tran
 from services.jobs import operations as jobs
 from tenants import audit
 from tenants.isolation import current_alias
+
+# What other services may name: of this one they may import only operations, queries and jobs.
+__all__ = ["Asset", "AssetKind", "Portfolio", "Side"]
 
 _EARLIEST = dt.date(1900, 1, 1)
 
@@ -41,7 +44,7 @@ class AssetClosed(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class ImportedTransaction:
-    """A transaction as a provider gives it. `amount` is positive for money in; `replaces` is the id it had while pending."""
+    """A transaction as a provider gives it. `amount` is positive for money in; `replaces`: its id while pending."""
 
     external_id: str
     asset_id: UUID
@@ -144,11 +147,11 @@ def rename_asset(*, asset_id: UUID, name: str, at: dt.datetime) -> Asset:
 
 def close_assets(*, asset_ids: Collection[UUID], on: dt.date, at: dt.datetime) -> None:
     """Count the assets no longer, from the day `on`; their history stays. One that is closed already keeps its day."""
-    open_assets = Asset.objects.filter(id__in=asset_ids, closed_on__isnull=True)
-    portfolio_ids = set(open_assets.values_list("portfolio_id", flat=True))
-    open_assets.update(closed_on=on)
-    _mark_changed(portfolio_ids=portfolio_ids, from_day=on, at=at)
-    for asset_id in asset_ids:
+    open_assets = Asset.objects.select_for_update(no_key=True).filter(id__in=asset_ids, closed_on__isnull=True)
+    portfolio_of = dict(open_assets.order_by("id").values_list("id", "portfolio_id"))
+    Asset.objects.filter(id__in=portfolio_of).update(closed_on=on)
+    _mark_changed(portfolio_ids=set(portfolio_of.values()), from_day=on, at=at)
+    for asset_id in portfolio_of:
         audit.record(action="close", subject="asset", subject_id=asset_id, at=at, on=on.isoformat())
 
 
@@ -202,7 +205,7 @@ def import_asset(
     institution: str,
     at: dt.datetime,
 ) -> Asset:
-    """Return the asset that mirrors the provider's account, created at first sight. A person's own name for it stays."""
+    """Return the asset that mirrors the provider's account, made at first sight. A person's own name for it stays."""
     asset, _ = Asset.objects.get_or_create(
         source=source,
         external_id=external_id,
@@ -247,6 +250,7 @@ def import_transactions(
             if pending:
                 mine.filter(id=pending.id).update(external_id=each.external_id)
                 before[each.external_id] = pending
+                before.pop(each.replaces, None)  # the provider also says that it is removed: under that id, it is
     news = [each for each in wanted.values() if _differs(before.get(each.external_id), each)]
     gone = [before[each] for each in removed if each in before and each not in wanted]
     mine.filter(id__in=[row.id for row in gone]).delete()
@@ -259,7 +263,11 @@ def import_transactions(
         unique_fields=["tenant", "source", "external_id"],
         update_fields=_IMPORTED,
     )
-    touched = [*news, *gone, *(before[each.external_id] for each in news if each.external_id in before)]
+    touched: list[ImportedTransaction | Transaction] = [
+        *news,
+        *gone,
+        *(before[each.external_id] for each in news if each.external_id in before),
+    ]
     first_day: dict[UUID, dt.date] = {}
     for row in touched:
         first_day[row.asset_id] = min(row.booked_on, first_day.get(row.asset_id, row.booked_on))
@@ -290,6 +298,8 @@ def _save_portfolio(portfolio: Portfolio) -> None:
         with transaction.atomic(using=current_alias()):
             portfolio.save()
     except IntegrityError as error:
+        if "core_portfolio_name_once" not in str(error):
+            raise
         raise NameTaken from error
 
 

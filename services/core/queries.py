@@ -81,7 +81,7 @@ _LOOKUPS = {
 def list_transactions(*, wanted: TransactionFilter) -> QuerySet[Transaction, dict[str, Any]]:
     """Return transactions as dicts (with the asset's `currency`): the longest list, so no model instances are made."""
     chosen = {_LOOKUPS[name]: value for name in _LOOKUPS if (value := getattr(wanted, name)) is not None}
-    return Transaction.objects.filter(**chosen).values(
+    return Transaction.objects.filter(**chosen).values(  # type: ignore[return-value]  # a TypedDict is a dict here
         "id", "asset_id", "booked_on", "amount", "description", "merchant", "category", "note", "pending",
         currency=F("asset__currency"),
     )  # fmt: skip

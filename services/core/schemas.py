@@ -1,4 +1,4 @@
-"""What the API takes and gives for portfolios, assets and transactions. Money is text, exact, with its currency beside it."""
+"""What the API takes and gives for portfolios, assets and transactions. Money is exact text, its currency beside it."""
 
 import datetime as dt
 from decimal import Decimal
@@ -9,10 +9,11 @@ from ninja import Schema
 from pydantic import Field, StringConstraints
 
 from fatfire.kit.money import to_text
-from fatfire.kit.schemas import Amount, AmountText, Body, CurrencyCode, PageQuery
+from fatfire.kit.schemas import Amount, AmountText, Body, CurrencyCode, Day, PageQuery
 from services.core.models import Asset, AssetKind, Portfolio, Side, Valuation
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+type ZoneName = Annotated[str, Field(min_length=1, max_length=64, examples=["Australia/Sydney"])]
 
 
 class PortfolioIn(Body):
@@ -20,15 +21,15 @@ class PortfolioIn(Body):
 
     name: Name
     currency: CurrencyCode | None = None
-    time_zone: str | None = Field(None, max_length=64, examples=["Australia/Sydney"])
+    time_zone: ZoneName | None = None
 
 
 class PortfolioChange(Body):
-    """What to change; what is left out stays."""
+    """What to change; what is left out or null stays."""
 
     name: Name | None = None
     currency: CurrencyCode | None = None
-    time_zone: str | None = Field(None, max_length=64)
+    time_zone: ZoneName | None = None
 
 
 class PortfolioOut(Schema):
@@ -47,7 +48,7 @@ class PortfolioOut(Schema):
 
 
 class AssetIn(Body):
-    """An asset to keep by hand. `side` follows from the kind where it is left out (a credit card and a loan are debts)."""
+    """An asset to keep by hand. Where `side` is left out it follows from the kind: credit cards and loans are debts."""
 
     portfolio_id: UUID
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
@@ -66,7 +67,7 @@ class AssetChange(Body):
 class AssetClosing(Body):
     """From which day on the asset is no longer counted."""
 
-    on: dt.date
+    on: Day
 
 
 class AssetOut(Schema):
@@ -106,7 +107,7 @@ class AssetOut(Schema):
 class ValueIn(Body):
     """What an asset was worth at the end of a day, in its own currency; a debt's value is negative or zero."""
 
-    on: dt.date
+    on: Day
     value: Amount
 
 
@@ -136,8 +137,8 @@ class TransactionQuery(PageQuery):
 
     portfolio_id: UUID | None = None
     asset_id: UUID | None = None
-    from_day: dt.date | None = Field(None, alias="from")
-    to_day: dt.date | None = Field(None, alias="to")
+    from_day: Day | None = Field(None, alias="from")
+    to_day: Day | None = Field(None, alias="to")
     min_amount: Amount | None = None
     max_amount: Amount | None = None
     pending: bool | None = None

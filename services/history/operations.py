@@ -56,28 +56,29 @@ def roll_up_due(*, at: dt.datetime, progress: Progress) -> Written:
     """Bring every portfolio up to date whose day has turned, whose values changed, or whose rates are newer.
 
     Local dates are compared, not clocks: a day of 23 or 25 hours, or one that passed while nothing ran, is caught up.
-    Across tenants, BATCH portfolios in each transaction; one that another transaction holds is left to the next run.
-    Repeatable.
+    Across tenants, BATCH portfolios in each transaction. Repeatable.
+
+    One that another transaction holds is passed over at first, and waited for at the end: its holder may have begun
+    before the rates or values came that make it due.
     """
     with operator():
         zones = core.list_portfolios().values_list("time_zone", flat=True).distinct()
         today = {zone: clock.local_date(at, zone) for zone in zones}
-    total, seen = Written(), UUID(int=0)
-    while True:
-        with operator():
-            due = _due_portfolios(after=seen, today=today)
-        if not due:
-            return total
-        seen = due[-1]
-        for batch in batched(due, BATCH):
-            with operator():
-                total += _roll_up(batch, at=at, skip_locked=True)
-                progress.report(total.portfolios, note="Working out what everything was worth")
+    total = Written()
+    for size, skip_locked in ((BATCH, True), (1, False)):
+        seen = UUID(int=0)
+        while due := _due_portfolios(after=seen, today=today):
+            seen = due[-1]
+            for batch in batched(due, size):
+                with operator():
+                    total += _roll_up(batch, at=at, skip_locked=skip_locked)
+                    progress.report(total.portfolios, note="Working out what everything was worth")
+    return total
 
 
 def _due_portfolios(*, after: UUID, today: dict[str, dt.date]) -> list[UUID]:
     """Return the next portfolios with something to do, by id. `today` has the local date in each time zone."""
-    with connections[current_alias()].cursor() as cursor:
+    with operator(), connections[current_alias()].cursor() as cursor:
         cursor.execute(
             """
             SELECT p.id FROM core_portfolio p

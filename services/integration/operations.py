@@ -1,8 +1,10 @@
 """Linking banks, importing from them, and letting them go. The network is never waited for inside a transaction."""
 
+import contextlib
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
@@ -17,13 +19,14 @@ from services.integration.jobs import REMOVE_LINK, SYNC_LINK
 from services.integration.models import Link, LinkedAccount, LinkState
 from services.integration.providers.plaid import (
     BankAccount,
+    BankRefused,
     BankTransaction,
     ConsentRevoked,
+    Institution,
     ItemGone,
     LinkToken,
     Plaid,
     PublicTokenInvalid,
-    SyncPage,
 )
 from services.jobs import operations as jobs
 from services.jobs.operations import Progress
@@ -31,10 +34,12 @@ from tenants import audit
 from tenants.encryption import decrypt, encrypt
 from tenants.isolation import tenant
 
+if TYPE_CHECKING:
+    from services.core.models import Asset
+    from services.jobs.models import Job
+
 PROVIDER = "plaid"
 _DEBT_KINDS = {"credit_card", "loan"}
-type Job = jobs.Job
-type Asset = core.Asset
 
 
 class BankNotConfigured(DomainError):
@@ -58,6 +63,8 @@ class LinkRemoved(DomainError):
 class AccountUnknown(TransientError):
     """The bank told of a transaction on an account that it had not told of; the next attempt will know it."""
 
+    code = "account_unknown"
+
 
 @dataclass(frozen=True, slots=True)
 class StartedLink:
@@ -72,7 +79,7 @@ class CompletedLink:
     """A link in use, and the job that does (or did) its first import."""
 
     link: Link
-    job: Job
+    job: "Job"
 
 
 def start_link(
@@ -100,8 +107,8 @@ def start_link(
 def complete_link(*, tenant_id: UUID, link_id: UUID, at: dt.datetime, public_token: str | None = None) -> CompletedLink:
     """Take the link into use once the person has signed in at the bank, and queue the first import.
 
-    `public_token` comes from the bank's widget; without one the provider is asked how the visit to its hosted page went.
-    A second call finds the link in use and only imports once more.
+    `public_token` comes from the bank's widget; without one the provider is asked how the visit to its hosted page
+    went. A second call finds the link in use and only imports once more.
 
     Raises:
         Link.DoesNotExist: not this tenant's.
@@ -115,7 +122,7 @@ def complete_link(*, tenant_id: UUID, link_id: UUID, at: dt.datetime, public_tok
         link = Link.objects.get(id=link_id)
         if link.state != LinkState.PENDING:
             return _completed(link, at)
-        link_token = decrypt(link.link_token, model=Link, row_id=link.id, column="link_token")
+        link_token = decrypt(_sealed(link.link_token), model=Link, row_id=link.id, column="link_token")
     if public_token is None:
         public_token = next(iter(bank.get_link_result(link_token)), None)
     if public_token is None:
@@ -128,24 +135,23 @@ def complete_link(*, tenant_id: UUID, link_id: UUID, at: dt.datetime, public_tok
             if link.state == LinkState.PENDING:
                 raise
             return _completed(link, at)
-    institution = bank.institution_of(item.access_token)
+    # The bank tells the token once, so it is kept before anything else is asked; the import learns the bank's name.
     with tenant(tenant_id):
         changed = Link.objects.filter(id=link_id, state=LinkState.PENDING).update(
             state=LinkState.ACTIVE,
             item_id=item.item_id,
             access_token=encrypt(item.access_token, model=Link, row_id=link_id, column="access_token"),
             link_token=None,
-            institution_id=institution.institution_id if institution else "",
-            institution=institution.name if institution else "",
         )
         if changed:
             audit.record(action="complete", subject="link", subject_id=link_id, at=at)
             return _completed(Link.objects.get(id=link_id), at)
     bank.remove_item(item.access_token)  # removed, or completed with another token, in the meantime
-    raise LinkRemoved
+    with tenant(tenant_id):
+        return _completed(Link.objects.get(id=link_id), at)
 
 
-def request_sync(*, link_id: UUID, at: dt.datetime) -> Job:
+def request_sync(*, link_id: UUID, at: dt.datetime) -> "Job":
     """Queue an import of what is new at the bank; return its job (the open one, if there is one).
 
     Raises:
@@ -160,7 +166,7 @@ def request_sync(*, link_id: UUID, at: dt.datetime) -> Job:
     return jobs.enqueue(kind=SYNC_LINK, subject_id=link_id, at=at, inputs={"run": {"refresh": True}})
 
 
-def request_removal(*, link_id: UUID, at: dt.datetime) -> Job:
+def request_removal(*, link_id: UUID, at: dt.datetime) -> "Job":
     """Queue the end of the link; return its job.
 
     Raises:
@@ -183,15 +189,26 @@ class Imported:
     skipped: int
 
 
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What the bank told in one import. `transactions`: by id, as it is now, or None for one that it took back."""
+
+    institution: Institution | None
+    accounts: Sequence[BankAccount]
+    transactions: Mapping[str, BankTransaction | None]
+    cursor: str
+
+
 def run_sync(*, tenant_id: UUID, link_id: UUID, progress: Progress, at: dt.datetime, refresh: bool = False) -> Imported:
     """Import accounts, balances and transactions from where the last import ended. Repeatable.
 
-    Page by page: fetched with no transaction open, then written in one of its own. The cursor is kept only at the end, so an
-    import that dies half way is read again, and rows that are there already stay as they are. `refresh` has the provider ask
-    the bank first.
+    All pages are fetched with no transaction open and then written in one, together with the cursor: a page written by
+    an import that died would stay for ever where the bank takes its transactions back before the next, since a cursor
+    tells nothing of what came and went after it. `refresh` has the provider ask the bank first.
 
     Raises:
         ConsentRevoked: the bank wants a new sign-in; the link says so from now on.
+        ItemGone: the bank no longer knows the link; it needs a new sign-in, too.
         LinkRemoved: there is nothing to import from any more.
         BankUnavailable, SyncRestart, AccountUnknown: try again later.
     """
@@ -199,56 +216,61 @@ def run_sync(*, tenant_id: UUID, link_id: UUID, progress: Progress, at: dt.datet
     with tenant(tenant_id):
         link = Link.objects.select_related("portfolio").get(id=link_id)
         _require_in_use(link)
-        token = decrypt(link.access_token, model=Link, row_id=link_id, column="access_token")
-    today = local_date(at, link.portfolio.time_zone)
+        token = decrypt(_sealed(link.access_token), model=Link, row_id=link_id, column="access_token")
     try:
-        if refresh:
-            bank.refresh(token)
-        accounts = bank.accounts(token)
-        usable = [account for account in accounts if account.currency in MINOR_DIGITS]
-        with tenant(tenant_id):
-            _lock_in_use(link_id)
-            assets = _import_accounts(link, usable, today=today, at=at)
-            progress.report(0, note="Accounts imported")
-        skipped = {account.external_id for account in accounts} - set(assets)
-        changes = 0
-        cursor: str | None = link.cursor or None
-        while True:
-            page = bank.sync_page(token, cursor)
-            with tenant(tenant_id):
-                _lock_in_use(link_id)
-                _import_page(page, assets=assets, skipped=skipped, at=at)
-                changes += len(page.added) + len(page.modified) + len(page.removed)
-                progress.report(changes, note=f"{changes} transactions imported")
-                if not page.has_more:
-                    Link.objects.filter(id=link_id).update(cursor=page.next_cursor, synced_at=at)
-                    return Imported(accounts=len(assets), changes=changes, skipped=len(skipped))
-            cursor = page.next_cursor
+        news = _read(bank, token, link, refresh=refresh, progress=progress)
     except (ConsentRevoked, ItemGone):
         with tenant(tenant_id):
             Link.objects.filter(id=link_id, state=LinkState.ACTIVE).update(state=LinkState.REVOKED)
         raise
+    today = local_date(at, link.portfolio.time_zone)
+    with tenant(tenant_id):
+        link = Link.objects.select_for_update(no_key=True).get(id=link_id)  # a removal comes before or after
+        _require_in_use(link)
+        if news.institution:
+            link.institution_id, link.institution = news.institution.institution_id, news.institution.name[:120]
+        assets = _import_accounts(link, news.accounts, today=today, at=at)
+        skipped = {account.external_id for account in news.accounts} - set(assets)
+        _import_transactions(news, assets=assets, skipped=skipped, at=at)
+        link.cursor, link.synced_at = news.cursor, at
+        link.state = LinkState.ACTIVE  # what could be read from is not revoked, or no longer
+        link.save(update_fields=["institution_id", "institution", "cursor", "synced_at", "state"])
+        changes = len(news.transactions)
+        progress.report(changes, changes, note=f"{changes} transactions imported")
+    return Imported(accounts=len(news.accounts) - len(skipped), changes=changes, skipped=len(skipped))
 
 
 def run_removal(*, tenant_id: UUID, link_id: UUID, progress: Progress, at: dt.datetime) -> None:
-    """End the consent at the bank, forget its token, and close the accounts as of today; their history stays. Repeatable.
+    """End the consent at the bank, forget its token, and close the accounts as of today; their history stays.
+
+    Repeatable: of a link that is removed nothing is left to do.
 
     Raises:
         BankUnavailable: try again later.
     """
-    with tenant(tenant_id):
-        link = Link.objects.select_related("portfolio").get(id=link_id)
-        sealed = link.access_token
-        token = decrypt(sealed, model=Link, row_id=link_id, column="access_token") if sealed else None
-    if token:
+    ended: bytes | None = None
+    while True:
+        with tenant(tenant_id):
+            progress.report(0, 1)
+            link = Link.objects.select_for_update(no_key=True, of=("self",)).select_related("portfolio").get(id=link_id)
+            if link.state == LinkState.REMOVED:
+                return
+            sealed = None if link.access_token is None else bytes(link.access_token)
+            if sealed == ended:  # else it came into use while this ran
+                _forget(link, at=at)
+                return
+            token = decrypt(_sealed(sealed), model=Link, row_id=link_id, column="access_token")
         _bank().remove_item(token)
-    with tenant(tenant_id):
-        progress.report(1, 1)
-        Link.objects.filter(id=link_id).update(
-            state=LinkState.REMOVED, access_token=None, link_token=None, item_id=None, cursor=""
-        )
-        asset_ids = LinkedAccount.objects.filter(link_id=link_id).values_list("asset_id", flat=True)
-        core.close_assets(asset_ids=list(asset_ids), on=local_date(at, link.portfolio.time_zone), at=at)
+        ended = sealed
+
+
+def _forget(link: Link, *, at: dt.datetime) -> None:
+    """Note that the link has ended, and close its accounts."""
+    Link.objects.filter(id=link.id).update(
+        state=LinkState.REMOVED, access_token=None, link_token=None, item_id=None, cursor=""
+    )
+    asset_ids = LinkedAccount.objects.filter(link_id=link.id).values_list("asset_id", flat=True)
+    core.close_assets(asset_ids=list(asset_ids), on=local_date(at, link.portfolio.time_zone), at=at)
 
 
 def _bank() -> Plaid:
@@ -280,31 +302,54 @@ def _require_in_use(link: Link) -> None:
         raise LinkRemoved
 
 
-def _lock_in_use(link_id: UUID) -> None:
-    """Hold the link as it is until the page is written, so that a removal comes before or after it, not in between."""
-    _require_in_use(Link.objects.select_for_update(no_key=True).get(id=link_id))
+def _sealed(value: bytes | memoryview | None) -> bytes:
+    """Return the encrypted value of a link whose state says that it has one."""
+    if value is None:
+        msg = "the link has no token"
+        raise ValueError(msg)
+    return bytes(value)
+
+
+def _read(bank: Plaid, token: str, link: Link, *, refresh: bool, progress: Progress) -> _News:
+    """Fetch everything that is new since the link's cursor. Each call of the bank is followed by a report."""
+    if refresh:
+        with contextlib.suppress(BankRefused):  # not part of every contract; the provider also asks by itself
+            bank.refresh(token)
+    progress.report(0, note="Reading accounts")
+    institution = None
+    if not link.institution_id:
+        with contextlib.suppress(BankRefused):  # of another country than ours; an import needs no name
+            institution = bank.institution_of(token)
+        progress.report(0, note="Reading accounts")
+    accounts = bank.accounts(token)
+    progress.report(0, note="Reading transactions")
+    transactions: dict[str, BankTransaction | None] = {}
+    cursor: str | None = link.cursor or None
+    while True:
+        page = bank.sync_page(token, cursor)
+        for each in (*page.added, *page.modified):
+            transactions[each.external_id] = each
+        transactions.update(dict.fromkeys(page.removed))
+        progress.report(len(transactions), note=f"{len(transactions)} transactions read")
+        cursor = page.next_cursor
+        if not page.has_more:
+            return _News(institution, accounts, transactions, cursor)
 
 
 def _import_accounts(
     link: Link, accounts: Iterable[BankAccount], *, today: dt.date, at: dt.datetime
-) -> dict[str, Asset]:
-    """Mirror the accounts as assets with today's balances; return the assets by the bank's account ids."""
-    assets, balances = {}, {}
+) -> dict[str, "Asset"]:
+    """Mirror the accounts as assets with today's balances; return the link's assets by the bank's account ids.
+
+    Those of accounts that the bank no longer lists are among them: it may still tell of their transactions.
+    """
+    linked = LinkedAccount.objects.filter(link=link).select_related("asset")
+    assets = {account.external_id: account.asset for account in linked}
+    balances = {}
     for account in accounts:
-        asset = core.import_asset(
-            portfolio_id=link.portfolio_id,
-            source=PROVIDER,
-            external_id=account.external_id,
-            name=account.name,
-            kind=core.AssetKind(account.kind),
-            side=core.Side.DEBT if account.kind in _DEBT_KINDS else core.Side.ASSET,
-            currency=account.currency or "",
-            institution=link.institution,
-            at=at,
-        )
-        LinkedAccount.objects.get_or_create(
-            link=link, external_id=account.external_id, defaults={"asset_id": asset.id, "mask": account.mask or ""}
-        )
+        if account.currency not in MINOR_DIGITS:
+            continue
+        asset = assets.get(account.external_id) or _import_account(link, account, at=at)
         assets[account.external_id] = asset
         if account.balance is not None:
             balances[asset.id] = round_to_minor(account.balance, asset.currency)
@@ -312,19 +357,37 @@ def _import_accounts(
     return assets
 
 
-def _import_page(page: SyncPage, *, assets: dict[str, Asset], skipped: set[str], at: dt.datetime) -> None:
-    upserts = [each for each in (*page.added, *page.modified) if each.account_external_id not in skipped]
-    if unknown := {each.account_external_id for each in upserts} - set(assets):
-        raise AccountUnknown(f"{len(unknown)} unknown accounts")
-    core.import_transactions(
+def _import_account(link: Link, account: BankAccount, *, at: dt.datetime) -> "Asset":
+    asset = core.import_asset(
+        portfolio_id=link.portfolio_id,
         source=PROVIDER,
-        upserts=[_imported(each, assets[each.account_external_id]) for each in upserts],
-        removed=page.removed,
+        external_id=account.external_id,
+        name=account.name[:120],
+        kind=core.AssetKind(account.kind),
+        side=core.Side.DEBT if account.kind in _DEBT_KINDS else core.Side.ASSET,
+        currency=account.currency or "",
+        institution=link.institution,
         at=at,
     )
+    LinkedAccount.objects.get_or_create(
+        link=link, external_id=account.external_id, defaults={"asset_id": asset.id, "mask": (account.mask or "")[:10]}
+    )
+    return asset
 
 
-def _imported(each: BankTransaction, asset: Asset) -> ImportedTransaction:
+def _import_transactions(news: _News, *, assets: Mapping[str, "Asset"], skipped: set[str], at: dt.datetime) -> None:
+    upserts = [each for each in news.transactions.values() if each and each.account_external_id not in skipped]
+    if unknown := {each.account_external_id for each in upserts} - set(assets):
+        msg = f"The bank told of transactions on {len(unknown)} accounts that it does not list."
+        raise AccountUnknown(msg)
+    imported = [_imported(each, assets[each.account_external_id]) for each in upserts]
+    core.import_transactions(source=PROVIDER, upserts=imported, removed=[], at=at)
+    # Afterwards: the bank also takes back each pending transaction that was just turned into its posted one.
+    removed = [external_id for external_id, each in news.transactions.items() if each is None]
+    core.import_transactions(source=PROVIDER, upserts=[], removed=removed, at=at)
+
+
+def _imported(each: BankTransaction, asset: "Asset") -> ImportedTransaction:
     return ImportedTransaction(
         external_id=each.external_id,
         asset_id=asset.id,
@@ -332,7 +395,7 @@ def _imported(each: BankTransaction, asset: Asset) -> ImportedTransaction:
         amount=round_to_minor(each.amount, asset.currency),
         description=each.description[:300],
         merchant=(each.merchant or "")[:120],
-        category=each.category or "",
+        category=(each.category or "")[:60],
         pending=each.pending,
         replaces=each.replaces_pending_id,
     )

@@ -1,4 +1,4 @@
-"""What the API takes and gives for links to banks. No token of the provider's is ever shown, but the one to sign in with."""
+"""What the API takes and gives for links to banks. Of the provider's tokens only the one to sign in with is shown."""
 
 import datetime as dt
 from typing import Self

@@ -22,7 +22,10 @@ class Reach(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Retries of a TransientError: up to `times`, after `first_s`, then twice as long each time, at most `longest_s` seconds."""
+    """Retries of a TransientError: up to `times`, the first after `first_s`, each next after twice as long.
+
+    None waits longer than `longest_s`.
+    """
 
     first_s: int = 5
     times: int = 5
@@ -59,7 +62,7 @@ class JobKind:
     steps: tuple[Step, ...] = (Step("run"),)
 
     def __post_init__(self) -> None:
-        """Check the graph (a step comes after earlier ones only, so there is no cycle) and make the kind findable by name."""
+        """Check the graph (a step comes after earlier ones only: no cycle) and make the kind findable by name."""
         seen: set[str] = set()
         for step in self.steps:
             if step.name in seen or not seen.issuperset(step.after):

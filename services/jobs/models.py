@@ -62,10 +62,10 @@ class Job(TenantModel):
 
 
 class JobStep(TenantModel):
-    """One step of a job: what a worker claims. `attempts` only grows, and is the fence: a claim holds while it is unchanged."""
+    """One step of a job: what a worker claims. `attempts` only grows; a claim holds while it is unchanged."""
 
     tenant = platform_tenant_key()
-    # A foreign key of two columns doesn't hold where the tenant is NULL (the platform's jobs); the plain one beside it does.
+    # A foreign key of two columns doesn't hold where the tenant is NULL (the platform's jobs); the plain one does.
     job = TenantForeignKey(Job, on_delete=models.CASCADE, related_name="steps", db_constraint=True)
     name = models.CharField(max_length=60)
     position = models.PositiveSmallIntegerField()

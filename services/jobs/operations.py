@@ -1,18 +1,19 @@
 """Moving jobs: enqueue, claim, report, finish, cancel, retry, sweep.
 
-Locks are always taken in the order step, job. Each function that takes `at` (aware) treats it as the present moment.
+Locks are always taken in the order job, steps; the sweep alone takes steps only, and waits for none. Each function that
+takes `at` (aware) treats it as the present moment.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import transaction
-from django.db.models import F, Q
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, F, Q, QuerySet
 
 from fatfire.kit.errors import DomainError
 from services.jobs.jobs import JobKind, Queue, Reach
@@ -27,8 +28,8 @@ class LeaseLost(Exception):  # not an error of the job: another worker has it no
     """This attempt was taken for dead and its step given to another; stop, and write nothing."""
 
 
-class JobStopped(Exception):  # not an error of the job: it was cancelled
-    """The job was cancelled; stop, and write nothing."""
+class JobStopped(Exception):  # not an error of the job: it was cancelled, or another of its steps failed
+    """The job has ended; stop, and write nothing."""
 
 
 class TimeLimitExceeded(DomainError):
@@ -60,9 +61,9 @@ def enqueue(
 ) -> Job:
     """Queue work in the open scope, and tell a worker once the transaction commits; return the job.
 
-    While a job of the same kind and subject is open, that one is returned instead; if it is running already, it will run
-    once more when it ends, so what was written just before this call is never missed. `inputs` maps step names to what the
-    step is given: ids and plain values only.
+    While a job of the same kind and subject is open, that one is returned instead; if it is running already, it will
+    run once more when it ends, so what was written just before this call is never missed. `inputs` maps step names to
+    what the step is given when it starts next: ids and plain values only.
 
     Raises:
         ValueError: the kind's reach isn't the open scope's.
@@ -84,6 +85,8 @@ def enqueue(
         open_jobs = Job.objects.select_for_update(no_key=True)
         found = open_jobs.filter(kind=kind.name, subject_id=subject_id, state__in=_OPEN).first()
     if found.id != job.id:
+        for name, given in (inputs or {}).items():
+            JobStep.objects.filter(job_id=found.id, name=name).update(input=given)
         if found.state == State.RUNNING:
             Job.objects.filter(id=found.id).update(run_again=True)
         return found
@@ -114,26 +117,30 @@ class Progress:
     def report(self, done: int, total: int | None = None, note: str = "") -> None:
         """Record that `done` of `total` units are done and renew the lease.
 
-        Call it in the transaction that writes the units: it locks the step, so a worker that lost its lease can't commit.
+        Call it in the transaction that writes the units: it locks the step, so that a worker whose lease is lost can't
+        commit.
 
         Raises:
             LeaseLost: another worker has the step.
-            JobStopped: the job was cancelled.
+            JobStopped: the job was cancelled, or another of its steps failed.
             TimeLimitExceeded: the attempt ran into its limit.
         """
         claim, at = self.claim, self.claim.clock()
         with tenant_or_operator(claim.tenant_id):
-            mine = JobStep.objects.filter(id=claim.step_id, attempts=claim.attempt, state=State.RUNNING)
-            if not mine.update(lease_until=at + dt.timedelta(seconds=claim.kind.lease_s)):
-                raise JobStopped if Job.objects.filter(id=claim.id, state=State.CANCELLED).exists() else LeaseLost
+            if not _mine(claim).update(lease_until=at + dt.timedelta(seconds=claim.kind.lease_s)):
+                raise LeaseLost if Job.objects.filter(id=claim.id, state__in=_OPEN).exists() else JobStopped
             if at > claim.deadline:
                 raise TimeLimitExceeded
-            Job.objects.filter(id=claim.id).update(progress_done=done, progress_total=total, progress_note=note[:200])
+            # Against the order of locks, hence without waiting: of steps side by side, one's progress may not be shown.
+            free = Job.objects.select_for_update(skip_locked=True, no_key=True).filter(id=claim.id)
+            Job.objects.filter(id__in=free.values("id")).update(
+                progress_done=done, progress_total=total, progress_note=note[:200]
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """One attempt at one step, held by lease. `clock` gives the present; `deadline` is when the attempt must be over."""
+    """One attempt at one step, held by lease. `clock` gives the present; by `deadline` the attempt must be over."""
 
     id: UUID
     tenant_id: UUID | None
@@ -151,7 +158,7 @@ class ClaimedJob:
 
     @property
     def tenant(self) -> UUID:
-        """Return the tenant of a job that has one; a job of the platform has none, and asking is a programming error."""
+        """Return the tenant of a job that has one; asking a job of the platform is a programming error."""
         return _present(self.tenant_id)
 
     @property
@@ -160,41 +167,39 @@ class ClaimedJob:
         return _present(self.subject_id)
 
     @property
+    def may_retry(self) -> bool:
+        """Whether the kind allows another attempt after this one."""
+        return self.retries < self.kind.retry.times
+
+    @property
     def progress(self) -> Progress:
         """Return where the operation reports."""
         return Progress(self)
 
 
 def claim(*, tenant_id: UUID | None, job_id: UUID, clock: Callable[[], dt.datetime]) -> ClaimedJob | None:
-    """Take the job's first step that is due, or whose worker is lost, and return the claim; None when there is nothing to do.
+    """Take the job's first step that is due or whose worker is lost, and return the claim; None: nothing is to be done.
 
-    A message may arrive twice, late or out of order: then this returns None, since the row and not the message decides. A
-    step whose worker was lost more often than the kind's retries allow fails instead of being tried for ever.
+    A message may arrive twice, late or out of order: then this returns None, since the row and not the message decides.
+    A step whose worker was lost more often than the kind's retries allow fails instead of being tried for ever.
     """
     at = clock()
     with tenant_or_operator(tenant_id):
-        step = (
-            JobStep.objects.select_for_update(skip_locked=True, no_key=True)
-            .filter(
-                Q(state=State.QUEUED, run_after__lte=at) | Q(state=State.RUNNING, lease_until__lt=at),
-                job_id=job_id,
-                tenant_id=tenant_id,
-            )
-            .order_by("position")
-            .first()
+        claimable = JobStep.objects.filter(
+            Q(state=State.QUEUED, run_after__lte=at) | Q(state=State.RUNNING, lease_until__lt=at), job_id=job_id
         )
+        # The lock waits for whoever just asked for the job to commit, so that the step sees what they wrote.
+        locked = Job.objects.select_for_update(no_key=True)
+        job = locked.filter(Exists(claimable), id=job_id, state__in=_OPEN).first()
+        if job is None or job.tenant_id != tenant_id:  # a tenant's job never runs as the operator
+            return None
+        step = claimable.select_for_update(skip_locked=True, no_key=True).order_by("position").first()
         if step is None:
             return None
-        job = Job.objects.get(id=job_id)
         kind = JobKind.named(job.kind)
         lost = step.state == State.RUNNING
         if lost and step.retries >= kind.retry.times:
-            _end_step(
-                step.id, State.FAILED, at, error_code="worker_lost", error_detail="Its workers died again and again."
-            )
-            _end_job(
-                job_id, State.FAILED, at, error_code="worker_lost", error_detail="Its workers died again and again."
-            )
+            _fail(job, kind, step.id, at, code="worker_lost", detail="Its workers died again and again.")
             return None
         step.attempts += 1
         step.retries += 1 if lost else 0
@@ -204,9 +209,9 @@ def claim(*, tenant_id: UUID | None, job_id: UUID, clock: Callable[[], dt.dateti
             retries=step.retries,
             lease_until=at + dt.timedelta(seconds=kind.lease_s),
             started_at=at,
-            finished_at=None,
         )
-        Job.objects.filter(id=job_id, state=State.QUEUED).update(state=State.RUNNING, started_at=at)
+        if job.state == State.QUEUED:
+            Job.objects.filter(id=job_id).update(state=State.RUNNING, started_at=at)
     return ClaimedJob(
         id=job_id,
         tenant_id=tenant_id,
@@ -225,19 +230,23 @@ def claim(*, tenant_id: UUID | None, job_id: UUID, clock: Callable[[], dt.dateti
 
 
 def succeed(*, claim: ClaimedJob, output: dict[str, Any], at: dt.datetime) -> None:
-    """End the claimed step well, release the steps that waited for it, and end the job after its last. In the open scope.
+    """End the claimed step well, release the steps that waited for it, and end the job after its last.
+
+    In the open scope.
 
     Raises:
         LeaseLost: the step is no longer ours.
     """
-    _end_claimed_step(claim, State.SUCCEEDED, at, output=output, error_code="", error_detail="")
     # The lock lets concurrent finishers pass one by one: the last one sees that all are done.
-    job = Job.objects.select_for_update(no_key=True).get(id=claim.id)
+    job = _locked(claim.id)
+    _end_step(claim, State.SUCCEEDED, finished_at=at, output=output, error_code="", error_detail="")
     states = dict(JobStep.objects.filter(job_id=claim.id).values_list("name", "state"))
     ready = [
         step.name
         for step in claim.kind.steps
-        if states[step.name] == State.BLOCKED and all(states[name] == State.SUCCEEDED for name in step.after)
+        if states.get(step.name) == State.BLOCKED
+        # A step that this release added is no part of a job from before it.
+        and all(states.get(name, State.SUCCEEDED) == State.SUCCEEDED for name in step.after)
     ]
     if ready:
         JobStep.objects.filter(job_id=claim.id, name__in=ready).update(state=State.QUEUED, run_after=at, sent_at=at)
@@ -245,39 +254,39 @@ def succeed(*, claim: ClaimedJob, output: dict[str, Any], at: dt.datetime) -> No
             _send_on_commit(claim.kind, claim.id, claim.tenant_id)
     elif all(state == State.SUCCEEDED for state in states.values()):
         if job.run_again:
-            _restart(job, claim.kind, at, states=State.values)
+            _restart(job, claim.kind, at)
         else:
-            _end_job(claim.id, State.SUCCEEDED, at, error_code="", error_detail="")
+            _end_job(job, State.SUCCEEDED, at)
 
 
-def retry_later(*, claim: ClaimedJob, error: DomainError, at: dt.datetime) -> bool:
-    """Put the claimed step back, to be tried after the kind's backoff; False when its retries are used up. In the open scope.
+def retry_later(*, claim: ClaimedJob, error: DomainError, at: dt.datetime) -> None:
+    """Put the claimed step back, to be tried after the kind's backoff; ask `claim.may_retry` before. In the open scope.
 
     Raises:
         LeaseLost: the step is no longer ours.
     """
-    if claim.retries >= claim.kind.retry.times:
-        return False
-    _end_claimed_step(
+    _end_step(
         claim,
         State.QUEUED,
-        None,
         retries=claim.retries + 1,
         run_after=at + dt.timedelta(seconds=claim.kind.retry.delay_s(claim.retries + 1)),
         error_code=error.code,
         error_detail=error.detail[:500],
     )
-    return True
 
 
 def fail(*, claim: ClaimedJob, code: str, detail: str, at: dt.datetime) -> None:
-    """End the claimed step and its job as failed; steps that waited for it stay blocked. In the open scope.
+    """End the claimed step and its job as failed, and cancel the job's other steps. In the open scope.
+
+    A job that was asked for once more while it ran starts again instead: whoever asked had something new.
 
     Raises:
         LeaseLost: the step is no longer ours.
     """
-    _end_claimed_step(claim, State.FAILED, at, error_code=code, error_detail=detail[:500])
-    _end_job(claim.id, State.FAILED, at, error_code=code, error_detail=detail[:500])
+    job = _locked(claim.id)
+    if not _mine(claim).exists():
+        raise LeaseLost
+    _fail(job, claim.kind, claim.step_id, at, code=code, detail=detail)
 
 
 def cancel_job(*, job_id: UUID, at: dt.datetime) -> Job:
@@ -287,10 +296,10 @@ def cancel_job(*, job_id: UUID, at: dt.datetime) -> Job:
         Job.DoesNotExist: not this tenant's.
         JobNotOpen: it has ended.
     """
-    steps = JobStep.objects.filter(job_id=job_id, state__in=[State.BLOCKED, *_OPEN])
-    steps.update(state=State.CANCELLED, lease_until=None, finished_at=at)
-    if not _end_job(job_id, State.CANCELLED, at, error_code="", error_detail=""):
-        raise JobNotOpen if Job.objects.filter(id=job_id).exists() else Job.DoesNotExist
+    job = _locked(job_id)
+    if job.state not in _OPEN:
+        raise JobNotOpen
+    _end_job(job, State.CANCELLED, at)
     return Job.objects.get(id=job_id)
 
 
@@ -302,12 +311,14 @@ def retry_job(*, job_id: UUID, at: dt.datetime) -> Job:
         JobNotFailed: it is open or succeeded.
         JobAlreadyOpen: a newer job does the same work.
     """
-    job = Job.objects.select_for_update(no_key=True).get(id=job_id)
+    job = _locked(job_id)
     if job.state not in {State.FAILED, State.CANCELLED}:
         raise JobNotFailed
-    if Job.objects.filter(kind=job.kind, subject_id=job.subject_id, state__in=_OPEN).exists():
-        raise JobAlreadyOpen
-    _restart(job, JobKind.named(job.kind), at, states=[State.BLOCKED, State.FAILED, State.CANCELLED])
+    try:
+        with transaction.atomic(using=current_alias()):
+            _restart(job, JobKind.named(job.kind), at, only=[State.FAILED, State.CANCELLED])
+    except IntegrityError as error:  # jobs_one_open_job_per_subject
+        raise JobAlreadyOpen from error
     return Job.objects.get(id=job_id)
 
 
@@ -315,22 +326,35 @@ def sweep(*, at: dt.datetime, resend_after_s: int) -> int:
     """Send a message for each step that is due and that no message has reached, and for each whose worker is lost.
 
     "Not reached" is a guess: none was sent since the step became due, or the last was sent over `resend_after_s` ago. A
-    message too many does nothing. Returns the number sent, at most SWEEP_BATCH. Across tenants, in its own transaction.
+    message too many does nothing. Kinds that this release doesn't know are left to the one that does. Returns the
+    number sent, at most SWEEP_BATCH. Across tenants, in its own transaction.
     """
+    kinds = {kind.name: kind for kind in JobKind.all()}
     unheard = Q(sent_at__isnull=True) | Q(sent_at__lt=at - dt.timedelta(seconds=resend_after_s))
     due = Q(state=State.QUEUED, run_after__lte=at) & (unheard | Q(sent_at__lt=F("run_after")))
     lost = Q(state=State.RUNNING, lease_until__lt=at) & (unheard | Q(sent_at__lt=F("lease_until")))
     with operator():
         found = list(
             JobStep.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
-            .filter(due | lost)
+            .filter(due | lost, job__kind__in=kinds)
             .order_by("run_after")
             .values_list("id", "job_id", "job__kind", "tenant_id")[:SWEEP_BATCH]
         )
         JobStep.objects.filter(id__in=[row[0] for row in found]).update(sent_at=at)
         for _, job_id, kind, tenant_id in found:
-            _send_on_commit(JobKind.named(kind), job_id, tenant_id)
+            _send_on_commit(kinds[kind], job_id, tenant_id)
     return len(found)
+
+
+def end_leases(*, at: dt.datetime) -> int:
+    """Take the worker of every running step for dead, and return how many there were. Across tenants.
+
+    For the start of a worker that is the only one: its predecessor was killed, and nobody needs to wait for the leases
+    to run out. Were it wrong, the steps would run twice, and only one of each could commit.
+    """
+    with operator():
+        running = JobStep.objects.filter(state=State.RUNNING, lease_until__gte=at)
+        return running.update(lease_until=at - dt.timedelta(microseconds=1))
 
 
 def _present(value: UUID | None) -> UUID:
@@ -340,25 +364,40 @@ def _present(value: UUID | None) -> UUID:
     return value
 
 
-def _end_claimed_step(claim: ClaimedJob, state: State, at: dt.datetime | None, **changes: Any) -> None:
-    mine = JobStep.objects.filter(id=claim.step_id, attempts=claim.attempt, state=State.RUNNING)
-    if not mine.update(state=state, lease_until=None, finished_at=at, **changes):
+def _locked(job_id: UUID) -> Job:
+    return Job.objects.select_for_update(no_key=True).get(id=job_id)
+
+
+def _mine(claim: ClaimedJob) -> QuerySet[JobStep]:
+    """Return the claimed step, or nothing when the claim no longer holds."""
+    return JobStep.objects.filter(id=claim.step_id, attempts=claim.attempt, state=State.RUNNING)
+
+
+def _end_step(claim: ClaimedJob, state: State, **changes: Any) -> None:
+    if not _mine(claim).update(state=state, lease_until=None, **changes):
         raise LeaseLost
 
 
-def _end_step(step_id: UUID, state: State, at: dt.datetime, **changes: Any) -> None:
-    JobStep.objects.filter(id=step_id).update(state=state, lease_until=None, finished_at=at, **changes)
+def _fail(job: Job, kind: JobKind, step_id: UUID, at: dt.datetime, *, code: str, detail: str) -> None:
+    """End the step and the job as failed. The job is locked."""
+    error = {"error_code": code, "error_detail": detail[:500]}
+    JobStep.objects.filter(id=step_id).update(state=State.FAILED, lease_until=None, finished_at=at, **error)
+    if job.run_again:
+        _restart(job, kind, at)
+    else:
+        _end_job(job, State.FAILED, at, **error)
 
 
-def _end_job(job_id: UUID, state: State, at: dt.datetime, **changes: Any) -> bool:
-    return bool(
-        Job.objects.filter(id=job_id, state__in=_OPEN).update(state=state, finished_at=at, run_again=False, **changes)
-    )
+def _end_job(job: Job, state: State, at: dt.datetime, **changes: Any) -> None:
+    """End the job, and with it whichever of its steps are open. The job is locked."""
+    open_steps = JobStep.objects.filter(job_id=job.id, state__in=[State.BLOCKED, *_OPEN])
+    open_steps.update(state=State.CANCELLED, lease_until=None, finished_at=at)
+    Job.objects.filter(id=job.id).update(state=state, finished_at=at, run_again=False, **changes)
 
 
-def _restart(job: Job, kind: JobKind, at: dt.datetime, *, states: Iterable[str]) -> None:
-    """Queue the job's steps that are in `states` again; those that wait for one of them are blocked."""
-    redo = set(JobStep.objects.filter(job_id=job.id, state__in=states).values_list("name", flat=True))
+def _restart(job: Job, kind: JobKind, at: dt.datetime, *, only: Collection[State] = tuple(State)) -> None:
+    """Queue the job's steps again, those in the states `only`; the ones that wait for one of them are blocked."""
+    redo = set(JobStep.objects.filter(job_id=job.id, state__in=only).values_list("name", flat=True))
     blocked = {step.name for step in kind.steps if redo.intersection(step.after)} & redo
     cleared: dict[str, Any] = {
         "lease_until": None, "finished_at": None, "retries": 0, "run_after": at, "error_code": "", "error_detail": "",
@@ -367,7 +406,14 @@ def _restart(job: Job, kind: JobKind, at: dt.datetime, *, states: Iterable[str])
     rows.filter(name__in=redo - blocked).update(state=State.QUEUED, sent_at=at, **cleared)
     rows.filter(name__in=blocked).update(state=State.BLOCKED, sent_at=None, **cleared)
     Job.objects.filter(id=job.id).update(
-        state=State.QUEUED, run_again=False, finished_at=None, error_code="", error_detail="", progress_done=0
+        state=State.QUEUED,
+        run_again=False,
+        finished_at=None,
+        error_code="",
+        error_detail="",
+        progress_done=0,
+        progress_total=None,
+        progress_note="",
     )
     for _ in redo - blocked:
         _send_on_commit(kind, job.id, job.tenant_id)

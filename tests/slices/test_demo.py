@@ -102,12 +102,22 @@ class Demo:
     def said(self) -> str:
         return self.log.read_text()
 
-    def wait_until_ready(self) -> None:
+    def wait_until(self, words: str) -> None:
         deadline = time.monotonic() + DEADLINE_S
-        while "Ctrl-C stops it" not in self.said():
+        while words not in self.said():
             assert self.process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
+            time.sleep(0.01)
+
+    def wait_until_settled(self) -> None:
+        """Wait until the banks are imported and every account is worth something."""
+        deadline = time.monotonic() + DEADLINE_S
+        while self.open_jobs() or self.net_worth()["missing"]:
+            assert time.monotonic() < deadline, self.get("/jobs")
             time.sleep(0.05)
+
+    def open_jobs(self) -> list[dict]:
+        return [job for state in ("queued", "running") for job in self.get(f"/jobs?state={state}")["items"]]
 
     def get(self, path: str) -> dict:
         key = re.search(r"X-API-Key: (ff_\S+?)'", self.said())[1]
@@ -122,7 +132,7 @@ class Demo:
 def running_demo(data_dir: Path, port: int) -> Iterator[Demo]:
     demo = Demo(data_dir, port)
     try:
-        demo.wait_until_ready()
+        demo.wait_until("Ctrl-C stops it")
         yield demo
     finally:
         demo.process.kill()
@@ -150,18 +160,20 @@ def wait_for_no_process(data_dir: Path) -> None:
 def test_server_starts_stops_and_mends(reachable_dir):
     data_dir, port = reachable_dir / "data", free_port()
 
+    killed = Demo(data_dir, port)
+    killed.wait_until("Importing from the banks")
+    killed.process.kill()
+    killed.process.wait()
+    wait_for_no_process(data_dir)
+
     with running_demo(data_dir, port) as demo:
+        demo.wait_until_settled()
         first = demo.net_worth()
         assert first["missing"] == 0
+        assert len(demo.get("/assets?limit=500")["items"]) == 14
         demo.process.send_signal(signal.SIGTERM)
         assert demo.process.wait(DEADLINE_S) == 0
     assert processes_in(data_dir) == []
-
-    with running_demo(data_dir, port) as demo:
-        assert demo.net_worth() == first
-        demo.process.kill()
-        demo.process.wait()
-    wait_for_no_process(data_dir)
 
     with running_demo(data_dir, port) as demo:
         assert demo.net_worth() == first

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from services.integration.sandbox.server import PortTaken, serve
+from fatfire.kit.serving import PortTaken
+from services.integration.sandbox.server import serve
 
 
 def main() -> None:

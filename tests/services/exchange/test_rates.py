@@ -19,6 +19,7 @@ from services.exchange.jobs import LOAD_RATES
 from services.exchange.models import Rate
 from services.exchange.operations import RatesUnreadable
 from services.exchange.queries import Conversion, Quote, RateUnknown
+from services.history.jobs import ROLL_UP_DUE
 from services.jobs import operations as jobs
 from services.jobs.models import Job
 from tenants.isolation import operator, shared
@@ -195,11 +196,12 @@ def test_job_loads_rates(without_history, serving, run_jobs, settings):
     with operator():
         job = jobs.enqueue(kind=LOAD_RATES, at=AT)
 
-    assert run_jobs(now=lambda: AT) == 1
+    assert run_jobs(now=lambda: AT) == 2  # and the rollup of what is worth something else by the new rates
 
     assert rates() == {("AUD", FRIDAY): (Decimal("1.5904"), 1)}
     with operator():
         assert Job.objects.get(id=job.id).state == "succeeded"
+        assert Job.objects.get(kind=ROLL_UP_DUE.name).state == "succeeded"
 
 
 # base, quote, on, rate to ten decimals, day of the rate, estimated

@@ -1,7 +1,9 @@
 """The rollup, case by case: what each day is worth, when days begin and end, what has a history redone."""
 
 import datetime as dt
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import psycopg
@@ -481,18 +483,28 @@ def test_statements_do_not_grow_with_the_batch(owner):
     assert statements(1) == statements(12)
 
 
-def test_locked_portfolio_is_left_to_the_next_run(owner):
+def test_locked_portfolio_is_waited_for_at_the_end(owner):
     with tenant(owner.id):
         held, free = make_portfolio(), make_portfolio()
         for portfolio in (held, free):
             observe(make_asset(portfolio), "9")
-    with psycopg.connect(admin_dsn()) as other:
+
+    def roll_up_elsewhere() -> Written:
+        try:
+            return roll_up()
+        finally:
+            connections.close_all()
+
+    with psycopg.connect(admin_dsn()) as other, ThreadPoolExecutor(1) as threads:
         other.execute("SELECT FROM core_portfolio WHERE id = %s FOR NO KEY UPDATE", [held.id])
+        rolled_up = threads.submit(roll_up_elsewhere)
+        deadline = time.monotonic() + 20
+        while not totals(free):
+            assert time.monotonic() < deadline
+        assert totals(held) == {}
+        other.rollback()
 
-        assert roll_up() == Written(portfolios=1, asset_days=1, portfolio_days=1)
-
-    assert (totals(held), list(totals(free))) == ({}, [TODAY])
-    assert roll_up() == Written(portfolios=1, asset_days=1, portfolio_days=1)
+        assert rolled_up.result() == Written(portfolios=2, asset_days=2, portfolio_days=2)
     assert list(totals(held)) == [TODAY]
 
 

@@ -1,0 +1,434 @@
+"""Guard: every kind of job leaves the same rows however often it is delivered and wherever its process is killed.
+
+A kind is found by being declared in a service's jobs.py, and needs a scenario here.
+"""
+
+import datetime as dt
+import hashlib
+import importlib
+import pkgutil
+import re
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connections
+from django.db.models import Max, Q
+from psycopg import sql
+from psycopg.rows import dict_row
+
+import services
+from fatfire.kit import http
+from fatfire.kit.serving import Server
+from services.core.jobs import REVALUE_PORTFOLIO
+from services.core.models import AssetKind, Side
+from services.exchange.jobs import LOAD_RATES
+from services.exchange.models import Rate
+from services.exchange.operations import load_rates
+from services.history.jobs import ROLL_UP_DUE
+from services.integration import operations as integration
+from services.integration.jobs import REMOVE_LINK, SYNC_LINK
+from services.jobs import operations as jobs
+from services.jobs.jobs import JobKind, Reach
+from services.jobs.models import Job, State
+from tenants.isolation import operator, tenant, tenant_or_operator
+from tests.contracts.bank import NOW, TODAY, Bank
+from tests.factories import AT, make_asset, make_portfolio, make_tenant, set_value
+from tests.factories import TODAY as FACTORY_TODAY
+from tests.slices.linked import account_of, connected_bank, link_bank
+from tests.workers import planted
+from tests.workers.forker import Forker, running_forker
+from workers import tasks  # noqa: F401  # registers the operations
+from workers.runner import OPERATIONS, advance, run_due
+
+QUICK_POINTS = 12
+DEADLINE_S = 30
+
+
+@dataclass(frozen=True)
+class Work:
+    """A queued job, the tenant in whose rows its work is seen, and the present."""
+
+    job_id: UUID
+    kind: JobKind
+    seen_in: UUID
+    at: dt.datetime = AT
+
+    @property
+    def tenant_id(self) -> UUID | None:
+        """Return the job's own tenant."""
+        return None if self.kind.reach is Reach.PLATFORM else self.seen_in
+
+
+# Scenarios: each queues a job of its kind that has something to do, always the same, for a tenant of its own.
+
+
+def sync_with_news(bank: Bank) -> Work:
+    """An import of what is new: added, corrected, taken back, and a pending one that posts."""
+    linked = link_bank(bank, history_days=3)
+    everyday, card = account_of(bank, linked, "everyday"), account_of(bank, linked, "card")
+    first = bank.store.add_transaction(everyday, Decimal("12.00"), TODAY, "First")
+    second = bank.store.add_transaction(everyday, Decimal("13.00"), TODAY, "Second")
+    pending = bank.store.add_transaction(card, Decimal("14.00"), TODAY, "Pending", pending=True)
+    run_due(now=lambda: NOW)
+    bank.store.modify_transaction(first, amount=Decimal("21.00"), description="Corrected")
+    bank.store.remove_transaction(second)
+    bank.store.post_pending(pending, TODAY, amount=Decimal("15.00"))
+    bank.store.add_transaction(everyday, Decimal("-123.45"), TODAY, "Third")
+    with tenant(linked.tenant_id):
+        job = integration.request_sync(link_id=linked.link_id, at=NOW)
+    return Work(job.id, SYNC_LINK, linked.tenant_id, at=NOW)
+
+
+def removal_of_a_link(bank: Bank) -> Work:
+    """The end of a link with accounts."""
+    linked = link_bank(bank, history_days=3)
+    run_due(now=lambda: NOW)
+    with tenant(linked.tenant_id):
+        job = integration.request_removal(link_id=linked.link_id, at=NOW)
+    return Work(job.id, REMOVE_LINK, linked.tenant_id, at=NOW)
+
+
+def household() -> tuple[UUID, UUID]:
+    """Return a tenant and its portfolio, worth something since a week ago."""
+    owner = make_tenant()
+    with tenant(owner.id):
+        portfolio = make_portfolio(name="Family")
+        house = make_asset(portfolio, name="House", kind=AssetKind.PROPERTY)
+        debt = make_asset(portfolio, name="Debt", kind=AssetKind.LOAN, side=Side.DEBT)
+        set_value(house, "700000.00", on=FACTORY_TODAY - dt.timedelta(days=7))
+        set_value(house, "710000.00", on=FACTORY_TODAY)
+        set_value(debt, "-400000.00", on=FACTORY_TODAY - dt.timedelta(days=5))
+    return owner.id, portfolio.id
+
+
+def revaluation(_: Bank) -> Work:
+    """The history of a portfolio whose values changed."""
+    tenant_id, portfolio_id = household()
+    with tenant(tenant_id):
+        job = Job.objects.get(kind=REVALUE_PORTFOLIO.name, subject_id=portfolio_id)
+    return Work(job.id, REVALUE_PORTFOLIO, tenant_id)
+
+
+def rollup_of_all(_: Bank) -> Work:
+    """Everybody's history."""
+    tenant_id, _ = household()
+    with operator():
+        job = jobs.enqueue(kind=ROLL_UP_DUE, at=AT)
+    return Work(job.id, ROLL_UP_DUE, tenant_id)
+
+
+def rates(_: Bank) -> Work:
+    """Rates that are missing: of days that the package knows, and of one that only the Central Bank does."""
+    with operator():
+        is_loaded = Rate.objects.exists()
+    if not is_loaded:
+        load_rates(url="")
+    with operator():
+        newest = Rate.objects.aggregate(day=Max("on"))["day"]
+        missing = Q(load__gt=1) if is_loaded else Q(on__gt=newest - dt.timedelta(days=3))
+        Rate.objects.filter(missing).delete()
+        job = jobs.enqueue(kind=LOAD_RATES, at=AT)
+    return Work(job.id, LOAD_RATES, make_tenant().id)
+
+
+SCENARIOS: dict[str, Callable[[Bank], Work]] = {
+    SYNC_LINK.name: sync_with_news,
+    REMOVE_LINK.name: removal_of_a_link,
+    REVALUE_PORTFOLIO.name: revaluation,
+    ROLL_UP_DUE.name: rollup_of_all,
+    LOAD_RATES.name: rates,
+}
+
+
+def declared_kinds() -> Iterator[JobKind]:
+    """Yield every kind that a service declares."""
+    for service in pkgutil.iter_modules(services.__path__):
+        path = f"services.{service.name}.jobs"
+        if service.ispkg and importlib.util.find_spec(path):
+            yield from (each for each in vars(importlib.import_module(path)).values() if isinstance(each, JobKind))
+
+
+KINDS = sorted({kind.name for kind in declared_kinds()})
+
+RATES_DOCUMENT = b"""<?xml version="1.0" encoding="UTF-8"?>
+<gesmes:Envelope xmlns:gesmes="http://www.gesmes.org/xml/2002-08-01" xmlns="http://www.ecb.int/vocabulary/2002-08-01/eurofxref">
+<Cube><Cube time="2099-01-05"><Cube currency="USD" rate="1.1"/><Cube currency="AUD" rate="1.7"/></Cube></Cube>
+</gesmes:Envelope>"""
+
+
+def central_bank(environ, start_response):
+    """Answer every request with the day's rates."""
+    start_response("200 OK", [("Content-Type", "application/xml"), ("Content-Length", str(len(RATES_DOCUMENT)))])
+    return [RATES_DOCUMENT]
+
+
+@pytest.fixture
+def bank(tmp_path, settings, database) -> Iterator[Bank]:
+    """A bank, and a Central Bank, that the settings name."""
+    with Server(central_bank, 0) as rates_server, connected_bank(tmp_path, settings) as running:
+        settings.RATES_URL = rates_server.url
+        yield running
+        http.close_connections()
+
+
+@pytest.fixture(scope="module")
+def forker() -> Iterator[Forker]:
+    """The process that can be killed."""
+    with running_forker("tests.workers.planted") as running:
+        yield running
+
+
+def scenario_of(name: str) -> Callable[[Bank], Work]:
+    if name not in SCENARIOS:
+        pytest.fail(
+            f"The kind of job {name!r} has no scenario: add a function to tests/test_job_guard.py that queues a job of "
+            "this kind with something to do, and name it in SCENARIOS."
+        )
+    return SCENARIOS[name]
+
+
+def deliver(work: Work, *, later: dt.timedelta = dt.timedelta(0)) -> None:
+    """Run the job as far as it goes, as messages about it would."""
+    while advance(job_id=work.job_id, tenant_id=work.tenant_id, now=lambda: work.at + later):
+        pass
+
+
+def finish(work: Work) -> None:
+    """Run the job to its end, as the sweep would: past the lease of whoever had it."""
+    later = dt.timedelta(seconds=work.kind.lease_s + 60)
+    until = time.monotonic() + DEADLINE_S
+    while state_of(work) in {State.QUEUED, State.RUNNING}:
+        assert time.monotonic() < until, f"{work.kind.name} never ends"
+        jobs.sweep(at=work.at + later, resend_after_s=0)
+        deliver(work, later=later)  # nothing, until the database notices that the killed one is gone
+
+
+def state_of(work: Work) -> State:
+    with tenant_or_operator(work.tenant_id):
+        return State(Job.objects.get(id=work.job_id).state)
+
+
+def clean_run(scenario: Callable[[Bank], Work], bank: Bank, admin) -> list[str]:
+    """Return what one delivery leaves."""
+    work = scenario(bank)
+    deliver(work)
+    assert state_of(work) == State.SUCCEEDED
+    return fingerprint(work, admin)
+
+
+# The fingerprint: rows without what differs from run to run.
+
+BOOKKEEPING = {
+    "jobs_job": {"id", "kind", "subject_id", "state", "error_code"},
+    "jobs_jobstep": {"job_id", "name", "state", "error_code"},
+}
+"""The only columns of these that count."""
+LEFT_OUT = {"telemetry_invocation"}
+OPAQUE = {"external_id", "item_id", "cursor"}
+"""Columns whose texts are ids that the bank makes up."""
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+ROUNDS = 4
+
+
+def fingerprint(work: Work, admin) -> list[str]:
+    """Return a line for each row of the tenant, and for the job; equal for equal rows up to a renaming of all ids.
+
+    Each id is replaced by a digest of the rows in which it stands, and these again by their ids' digests, a few times
+    over: so rows count as equal only if they also hang together in the same way.
+    """
+    rows = [*tenant_rows(work, admin)]
+    standing: dict[object, str] = defaultdict(str)
+    for _ in range(ROUNDS):
+        places = defaultdict(list)
+        for table, row in rows:
+            line = written(table, row, standing)
+            for column, value in row.items():
+                if is_id(column, value):
+                    places[value].append(f"{column}@{line}")
+        standing = defaultdict(str, {each: digest("\n".join(sorted(found))) for each, found in places.items()})
+    return sorted(written(table, row, standing) for table, row in rows) + shared_rows(admin)
+
+
+def tenant_rows(work: Work, admin) -> Iterator[tuple[str, dict[str, object]]]:
+    tables = admin.execute("SELECT DISTINCT table_name FROM information_schema.columns WHERE column_name = 'tenant_id'")
+    with admin.cursor(row_factory=dict_row) as cursor:
+        for (table,) in sorted(tables.fetchall()):
+            if table in LEFT_OUT:
+                continue
+            cursor.execute(
+                sql.SQL("SELECT * FROM {} WHERE tenant_id = %s").format(sql.Identifier(table)), [work.seen_in]
+            )
+            for row in cursor.fetchall():
+                yield table, {name: each for name, each in row.items() if name in BOOKKEEPING.get(table, row)}
+        cursor.execute("SELECT kind, state, error_code FROM jobs_job WHERE id = %s", [work.job_id])
+        yield "the job", cursor.fetchone()
+
+
+def shared_rows(admin) -> list[str]:
+    """Return a line for each table that belongs to no tenant, but users: no job makes any."""
+    tables = [label.lower().replace(".", "_") for label in django_settings.SHARED_MODELS if label != "tenants.User"]
+    summed = sql.SQL("SELECT count(*), sum(hashtext(t::text)) FROM {} t")
+    return [f"{table} {admin.execute(summed.format(sql.Identifier(table))).fetchone()}" for table in tables]
+
+
+def is_id(column: str, value: object) -> bool:
+    return isinstance(value, UUID) or (column in OPAQUE and bool(value))
+
+
+def written(table: str, row: dict[str, object], standing: dict[object, str]) -> str:
+    return f"{table} " + ", ".join(f"{column}={shown(column, row[column], standing)}" for column in sorted(row))
+
+
+def shown(column: str, value: object, standing: dict[object, str]) -> str:
+    if is_id(column, value):
+        return f"<{standing[value]}>"
+    if isinstance(value, dt.datetime):
+        return "<moment>"
+    if isinstance(value, bytes):
+        return "<bytes>"
+    return UUID_TEXT.sub("<uuid>", str(value))
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+# What is done to every kind.
+
+
+def deliver_twice(scenario: Callable[[Bank], Work], bank: Bank, admin) -> list[str]:
+    work = scenario(bank)
+    deliver(work)
+    deliver(work)
+    return fingerprint(work, admin)
+
+
+def deliver_twice_at_once(scenario: Callable[[Bank], Work], bank: Bank, admin) -> list[str]:
+    work, barrier = scenario(bank), threading.Barrier(2)
+
+    def run(_: int) -> None:
+        barrier.wait()
+        try:
+            deliver(work)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, range(2)))
+    finish(work)
+    return fingerprint(work, admin)
+
+
+def child_settings() -> dict[str, str]:
+    return {
+        "PLAID_URL": django_settings.PLAID_URL,
+        "PLAID_CLIENT_ID": django_settings.PLAID_CLIENT_ID,
+        "PLAID_SECRET": django_settings.PLAID_SECRET.get_secret_value(),
+        "RATES_URL": django_settings.RATES_URL,
+    }
+
+
+def kill_everywhere(
+    scenario: Callable[[Bank], Work], bank: Bank, admin, forker: Forker, *, most: int | None = None
+) -> list[str]:
+    """Kill the job's process at each point (at `most` of them, evenly chosen), and finish it; return the points.
+
+    Raises:
+        AssertionError: the rows differ from those of a clean run.
+    """
+
+    def run(work: Work, **kill: int) -> list[str]:
+        return forker.run(
+            job_id=work.job_id, tenant_id=work.tenant_id, at=work.at.isoformat(), settings=child_settings(), **kill
+        )
+
+    expected = clean_run(scenario, bank, admin)
+    unharmed = scenario(bank)
+    points = run(unharmed)
+    assert fingerprint(unharmed, admin) == expected
+    for index in chosen(len(points), most):
+        work = scenario(bank)
+        passed = run(work, kill_at=index)
+        assert len(passed) == index + 1
+        finish(work)
+        assert fingerprint(work, admin) == expected, f"killed at point {index}, {points[index]}"
+    return points
+
+
+def chosen(count: int, most: int | None) -> list[int]:
+    """Return at most `most` of the numbers below `count`, evenly, the first and the last among them."""
+    if most is None or count <= most:
+        return list(range(count))
+    return sorted({round(each * (count - 1) / (most - 1)) for each in range(most)})
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_job_delivered_twice_leaves_the_same_rows(name, bank, admin):
+    scenario = scenario_of(name)
+    expected = clean_run(scenario, bank, admin)
+
+    assert deliver_twice(scenario, bank, admin) == expected
+    assert deliver_twice_at_once(scenario, bank, admin) == expected
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_job_killed_anywhere_leaves_the_same_rows(name, bank, admin, forker):
+    points = kill_everywhere(scenario_of(name), bank, admin, forker, most=QUICK_POINTS)
+
+    assert {"before commit", "after commit"} <= set(points)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", KINDS)
+def test_job_killed_at_every_point_leaves_the_same_rows(name, bank, admin, forker):
+    kill_everywhere(scenario_of(name), bank, admin, forker)
+
+
+def test_kind_without_a_scenario_is_told_what_to_add():
+    with pytest.raises(pytest.fail.Exception, match=r"'nobody\.knows' has no scenario: add a function"):
+        scenario_of("nobody.knows")
+
+
+def test_every_kind_has_an_operation_for_each_step():
+    declared = {(kind.name, step.name) for kind in declared_kinds() for step in kind.steps}
+
+    assert declared == {key for key in OPERATIONS if not key[0].startswith("test.")}
+
+
+# The guard guarded: a job with a fault must be found out.
+
+
+def queued(kind: JobKind) -> Callable[[Bank], Work]:
+    def scenario(_: Bank) -> Work:
+        owner = make_tenant()
+        with tenant(owner.id):
+            for name in ("Boat", "Family"):
+                set_value(make_asset(make_portfolio(name=name), name=name), "1.00")
+            job = jobs.enqueue(kind=kind, at=AT)
+        return Work(job.id, kind, owner.id)
+
+    return scenario
+
+
+def test_guard_finds_a_job_that_is_not_repeatable(bank, admin, forker):
+    with pytest.raises(AssertionError, match="killed at point"):
+        kill_everywhere(queued(planted.ADDS_EACH_TIME), bank, admin, forker)
+
+
+def test_guard_finds_rows_that_hang_together_wrongly(bank, admin, forker):
+    with pytest.raises(AssertionError, match="killed at point"):
+        kill_everywhere(queued(planted.LINKS_DIFFERENTLY), bank, admin, forker)
+
+
+def test_guard_finds_nothing_in_a_repeatable_job(bank, admin, forker):
+    points = kill_everywhere(queued(planted.ADDS_ONCE), bank, admin, forker)
+
+    assert points == ["before commit", "after commit"] * 4  # the claim, the work, the end, and a claim of nothing
