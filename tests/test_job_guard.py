@@ -18,6 +18,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.db import connections
 from django.db.models import Max, Q
@@ -274,7 +275,9 @@ def tenant_rows(work: Work, admin) -> Iterator[tuple[str, dict[str, object]]]:
 
 def shared_rows(admin) -> list[str]:
     """Return a line for each table that belongs to no tenant, but users: no job makes any."""
-    tables = [label.lower().replace(".", "_") for label in django_settings.SHARED_MODELS if label != "tenants.User"]
+    tables = [
+        apps.get_model(label)._meta.db_table for label in django_settings.SHARED_MODELS if label != "tenants.User"
+    ]
     summed = sql.SQL("SELECT count(*), sum(hashtext(t::text)) FROM {} t")
     return [f"{table} {admin.execute(summed.format(sql.Identifier(table))).fetchone()}" for table in tables]
 
