@@ -46,7 +46,7 @@ logger = structlog.get_logger(__name__)
 
 
 class ApiKey(APIKeyHeader):
-    """A key of `manage.py create_api_key`, in the header X-API-Key."""
+    """A key of a member, in the header X-API-Key."""
 
     param_name = "X-API-Key"
 

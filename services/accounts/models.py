@@ -32,6 +32,10 @@ class ApiKey(TenantModel):
             models.UniqueConstraint(fields=["digest"], name="accounts_apikey_digest_once"),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="accounts_apikey_role_known"),
         ]
+        indexes: ClassVar = [
+            # A tenant's keys, oldest first.
+            models.Index(fields=["tenant", "created_at", "id"], name="accounts_apikey_oldest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.prefix}… {self.name}"

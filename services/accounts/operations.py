@@ -93,6 +93,21 @@ def create_api_key(
     return NewApiKey(id=key.id, secret=secret)
 
 
+def create_own_api_key(
+    *, principal: Principal, name: str, role: Role, at: dt.datetime, expires_at: dt.datetime | None = None
+) -> NewApiKey:
+    """Make a key that acts for who asks, as `create_api_key` does.
+
+    Raises:
+        InvalidInput: the principal's own role is lower, be it their membership's or that of the key they came with.
+    """
+    if not principal.role.allows(role):
+        msg = f"Your role is {principal.role.value} and can't give a key the role {role.value}."
+        raise InvalidInput(msg, field="role")
+    membership = Membership.objects.get(user_id=principal.user_id)
+    return create_api_key(membership_id=membership.id, name=name, role=role, at=at, expires_at=expires_at)
+
+
 def revoke_api_key(*, api_key_id: UUID, at: dt.datetime) -> None:
     """Make the key useless from now on; once revoked, nothing changes.
 

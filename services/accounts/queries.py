@@ -1,4 +1,4 @@
-"""Who is asking."""
+"""Who is asking; a tenant's keys and its audit trail. Lists come as querysets in no order, to be paginated."""
 
 import datetime as dt
 import hashlib
@@ -7,11 +7,13 @@ from functools import lru_cache
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 
 from fatfire.kit.errors import NotAuthenticated
+from services.accounts.models import ApiKey
 from tenants.isolation import shared
-from tenants.models import Tenant, User
+from tenants.models import AuditEvent, Membership, Tenant, User
 from tenants.permissions import Role
 
 
@@ -84,6 +86,27 @@ _PRINCIPAL = """
 def current_tenant() -> Tenant:
     """Return the open scope's tenant."""
     return Tenant.objects.get()
+
+
+def list_api_keys() -> QuerySet[ApiKey]:
+    """Return the tenant's keys with their members and users; the revoked and the expired ones too."""
+    # Not joined: PostgreSQL takes the join for a small one and sorts all keys, rather than reading a page by the index.
+    members = Membership.objects.select_related("user")
+    return ApiKey.objects.prefetch_related(Prefetch("membership", members)).defer("digest")
+
+
+def get_api_key(*, api_key_id: UUID) -> ApiKey:
+    """Return one key with its member and user.
+
+    Raises:
+        ApiKey.DoesNotExist: not this tenant's.
+    """
+    return list_api_keys().get(id=api_key_id)
+
+
+def list_audit_events() -> QuerySet[AuditEvent]:
+    """Return what was done in the tenant."""
+    return AuditEvent.objects.all()
 
 
 def get_user(*, user_id: UUID) -> User:

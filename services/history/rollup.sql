@@ -7,6 +7,8 @@
 --
 -- An asset's value on a day is its newest observed value on or before that day, plus the booked transactions since. Before its
 -- first observed value it is worked back: that value less the transactions in between (estimated). Money is in ten-thousandths.
+-- What a bank keeps was there before it was linked: each such asset is worked back to the first day of which any bank of the
+-- portfolio tells. What a person keeps begins with its first value.
 -- Rates: units of a currency per euro; the newest on or before the day, else the first after it (estimated).
 -- An amount beyond `largest` is cut to it (estimated), so that one absurd portfolio can't stop the others of its batch.
 WITH wanted AS MATERIALIZED (
@@ -16,8 +18,8 @@ WITH wanted AS MATERIALIZED (
         AS w (portfolio_id, currency, unit, from_day, changed_day, to_day)
     JOIN core_portfolio p ON p.id = w.portfolio_id
 ),
-known AS MATERIALIZED (
-    SELECT a.tenant_id, a.id AS asset_id, a.portfolio_id, a.currency, a.closed_on,
+told AS (
+    SELECT a.tenant_id, a.id AS asset_id, a.portfolio_id, a.currency, a.closed_on, a.source <> 'manual' AS imported,
            seen.first_value, least(seen.first_value, moved.first_day) AS first_day
     FROM wanted w
     JOIN core_asset a ON a.tenant_id = w.tenant_id AND a.portfolio_id = w.portfolio_id
@@ -28,6 +30,13 @@ known AS MATERIALIZED (
         SELECT min(x.booked_on) AS first_day FROM core_transaction x
         WHERE x.tenant_id = a.tenant_id AND x.asset_id = a.id AND NOT x.pending
     ) moved
+),
+known AS MATERIALIZED (
+    SELECT tenant_id, asset_id, portfolio_id, currency, closed_on, first_value,
+           CASE WHEN imported AND first_day IS NOT NULL
+                THEN min(first_day) OVER (PARTITION BY portfolio_id, imported)
+                ELSE first_day END AS first_day
+    FROM told
 ),
 -- What is worked back depends on later days: a change on or before an asset's first observed value reaches back to its beginning.
 target AS MATERIALIZED (

@@ -116,6 +116,8 @@ def violations(operation: Operation, response: HttpResponse) -> list[str]:
     described = operation.details["responses"].get(status)
     if described is None:
         return [f"{operation}: the document has no status {status}"]
+    if "content" not in described:
+        return [f"{operation}: {status} has a body"] if response.content else []
     if content_type not in described["content"]:
         return [f"{operation}: {status} is {content_type}"]
     schema = _closed(described["content"][content_type]["schema"]) | {"components": _closed(document()["components"])}

@@ -46,7 +46,9 @@ def ids(home, run_jobs, settings, tmp_path):
         token = bank.sandbox("/sandbox/public_token/create", **body)["public_token"]
         job = home.send("POST", f"/links/{link}/complete", {"public_token": token})["job_id"]
         run_jobs()
-        yield {"API": "/api/v1", "KEY": home.key, "PORTFOLIO": portfolio, "ASSET": asset, "LINK": link, "JOB": job}
+        made = {"PORTFOLIO": portfolio, "ASSET": asset, "LINK": link, "JOB": job}
+        key_id = home.send("POST", "/api-keys", {"name": "Old", "role": "viewer"})["id"]
+        yield {"API": "/api/v1", "KEY": home.key, "KEY_ID": key_id, **made}
 
 
 def test_examples_work(ids):

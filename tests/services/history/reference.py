@@ -20,9 +20,10 @@ ONE_DAY = dt.timedelta(days=1)
 
 @dataclass
 class Asset:
-    """One asset's facts. `transactions` holds the booked ones only, as (day, amount)."""
+    """One asset's facts. `transactions` holds the booked ones only, as (day, amount). `imported`: from a bank."""
 
     currency: str
+    imported: bool = False
     values: dict[dt.date, Decimal] = field(default_factory=dict)
     transactions: list[tuple[dt.date, Decimal]] = field(default_factory=list)
     closed_on: dt.date | None = None
@@ -50,14 +51,23 @@ type Rates = dict[str, dict[dt.date, Decimal]]
 """Units per euro, by currency and day."""
 
 
-def first_day_of(asset: Asset) -> dt.date | None:
-    """Return the first day of which anything is known."""
+def first_told_of(asset: Asset) -> dt.date | None:
+    """Return the first day of which anything is told."""
     return min([*asset.values, *(day for day, _ in asset.transactions)], default=None)
 
 
-def is_counted(asset: Asset, day: dt.date) -> bool:
+def first_day_of(asset: Asset, assets: dict[str, Asset]) -> dt.date | None:
+    """Return the first day of its history: a bank's asset was there when any bank's was."""
+    first = first_told_of(asset)
+    if first is None or not asset.imported:
+        return first
+    siblings = [first_told_of(each) for each in assets.values() if each.imported]
+    return min(each for each in siblings if each is not None)
+
+
+def is_counted(asset: Asset, assets: dict[str, Asset], day: dt.date) -> bool:
     """Return whether the asset's history covers the day."""
-    first = first_day_of(asset)
+    first = first_day_of(asset, assets)
     return first is not None and first <= day and (asset.closed_on is None or day < asset.closed_on)
 
 
@@ -107,9 +117,9 @@ def asset_days(assets: dict[str, Asset], today: dt.date) -> dict[tuple[str, dt.d
     """Return the worth of each asset on each day that it has any, until today."""
     found = {}
     for name, asset in assets.items():
-        day = first_day_of(asset) or today + ONE_DAY
+        day = first_day_of(asset, assets) or today + ONE_DAY
         while day <= today:
-            if is_counted(asset, day) and (worth := worth_of(asset, day)) is not None:
+            if is_counted(asset, assets, day) and (worth := worth_of(asset, day)) is not None:
                 found[name, day] = worth
             day += ONE_DAY
     return found
@@ -118,11 +128,11 @@ def asset_days(assets: dict[str, Asset], today: dt.date) -> dict[tuple[str, dt.d
 def portfolio_days(assets: dict[str, Asset], currency: str, today: dt.date, rates: Rates) -> dict[dt.date, Total]:
     """Return the total of each day from the first of which anything is known, until today."""
     found = {}
-    day = min((first for asset in assets.values() if (first := first_day_of(asset))), default=today + ONE_DAY)
+    day = min((first for asset in assets.values() if (first := first_told_of(asset))), default=today + ONE_DAY)
     while day <= today:
         owned, owed, estimated, missing = Decimal(0), Decimal(0), False, 0
         for asset in assets.values():
-            if not is_counted(asset, day):
+            if not is_counted(asset, assets, day):
                 continue
             worth = worth_of(asset, day)
             own = converted(worth, asset.currency, currency, day, rates) if worth else None
@@ -144,6 +154,7 @@ def assets_of(portfolio: core.Portfolio) -> dict[str, Asset]:
         of_asset = {"asset_id": row.id, "tenant_id": row.tenant_id}
         found[str(row.id)] = Asset(
             currency=row.currency,
+            imported=row.source != core.MANUAL,
             values=dict(core.Valuation.objects.filter(**of_asset).values_list("on", "value")),
             transactions=list(
                 core.Transaction.objects.filter(**of_asset, pending=False).values_list("booked_on", "amount")

@@ -541,3 +541,52 @@ def test_jobs_through_the_runner(owner, run_jobs):
         states = dict(Job.objects.values_list("kind", "state"))
         assert states == {"core.revalue_portfolio": "succeeded", "history.roll_up_due": "succeeded"}
         assert platform_job.tenant_id is None
+
+
+def imported(portfolio, external_id):
+    """Return an asset that a bank keeps."""
+    return core.import_asset(
+        portfolio_id=portfolio.id, source="plaid", external_id=external_id, name="x", kind="other", side="asset",
+        currency="AUD", institution="", at=AT,
+    )  # fmt: skip
+
+
+def test_banks_account_without_a_past_is_worked_back_to_where_the_banks_begin(owner):
+    with tenant(owner.id):
+        portfolio = make_portfolio()
+        everyday, pension = imported(portfolio, "everyday"), imported(portfolio, "pension")
+        observe(everyday, "100.00")
+        make_transaction(everyday, on=NOV[21], amount="10.00")
+    roll_up()
+    with tenant(owner.id):
+        observe(pension, "500.00")  # linked later, and tells of today only
+        observe(make_asset(portfolio, name="House"), "7000.00", on=NOV[22])  # kept by hand: it begins when it begins
+
+    roll_up()
+
+    assert totals(portfolio) == {
+        NOV[21]: ("600.0000", "0.0000", True, 0),
+        NOV[22]: ("7600.0000", "0.0000", True, 0),
+        NOV[23]: ("7600.0000", "0.0000", False, 0),
+    }
+
+
+def test_banks_accounts_begin_earlier_while_a_bank_tells_of_earlier_days(owner):
+    with tenant(owner.id):
+        portfolio = make_portfolio()
+        everyday, pension = imported(portfolio, "everyday"), imported(portfolio, "pension")
+        observe(everyday, "100.00")
+        observe(pension, "500.00", on=NOV[22])
+    roll_up()
+    assert list(totals(portfolio)) == [NOV[22], NOV[23]]
+
+    with tenant(owner.id):
+        first = make_transaction(everyday, on=NOV[20], amount="10.00")
+    roll_up()
+    assert list(totals(portfolio)) == [NOV[20], NOV[21], NOV[22], NOV[23]]
+    assert totals(portfolio)[NOV[20]] == ("600.0000", "0.0000", True, 0)
+
+    with tenant(owner.id):
+        core.import_transactions(source="plaid", upserts=[], removed=[first.external_id], at=AT)
+    roll_up()
+    assert list(totals(portfolio)) == [NOV[22], NOV[23]]

@@ -46,7 +46,8 @@ edits = st.one_of(
 )
 books = st.tuples(
     st.lists(st.tuples(currencies, zones), min_size=PORTFOLIOS, max_size=PORTFOLIOS),
-    st.lists(st.tuples(portfolios, currencies), min_size=ASSETS, max_size=ASSETS),
+    # Portfolio, currency, kept by hand?
+    st.lists(st.tuples(portfolios, currencies, st.booleans()), min_size=ASSETS, max_size=ASSETS),
     # Each round of edits is followed by a rollup, so many hours after the one before.
     st.lists(st.tuples(st.lists(edits, max_size=12), st.sampled_from([0, 0, 7, 24, 60])), min_size=1, max_size=4),
 )
@@ -68,6 +69,14 @@ def apply(edit: tuple, asset_ids: list[UUID], portfolio_ids: list[UUID]) -> None
             core.update_portfolio(portfolio_id=portfolio_ids[number], currency=currency, time_zone=zone, at=AT)
 
 
+def make_book_asset(portfolio_id: UUID, currency: str, external_id: str | None) -> UUID:
+    """Make an asset that a person keeps by hand, or one that a bank keeps under `external_id`."""
+    facts = {"portfolio_id": portfolio_id, "name": "x", "kind": "other", "side": "asset", "currency": currency}
+    if external_id is None:
+        return core.create_asset(**facts, at=AT).id
+    return core.import_asset(**facts, source="plaid", external_id=external_id, institution="", at=AT).id
+
+
 def clear() -> None:
     """Forget the last example's book."""
     with operator():
@@ -87,12 +96,9 @@ def test_rollup_agrees_with_the_reference(database):
         with tenant(owner.id):
             portfolio_ids = [make_portfolio(currency=name, time_zone=zone).id for name, zone in portfolio_facts]
             asset_ids = [
-                core.import_asset(
-                    portfolio_id=portfolio_ids[number], source="plaid", external_id=f"a{each}", name="x", kind="other",
-                    side="asset", currency=currency, institution="", at=AT,
-                ).id
-                for each, (number, currency) in enumerate(asset_facts)
-            ]  # fmt: skip
+                make_book_asset(portfolio_ids[number], currency, None if by_hand else f"a{each}")
+                for each, (number, currency, by_hand) in enumerate(asset_facts)
+            ]
         at = AT
         for edits_of_round, hours in rounds:
             add_rates({(edit[1], edit[2]): edit[3] for edit in edits_of_round if edit[0] == "rate"})
