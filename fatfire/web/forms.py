@@ -11,7 +11,7 @@ from django import forms
 
 from fatfire.kit.clock import time_zones
 from fatfire.kit.errors import DomainError, InvalidInput
-from fatfire.kit.money import MINOR_DIGITS
+from fatfire.kit.money import MAX_AMOUNT, MINOR_DIGITS
 from fatfire.web.templatetags.money import MINUS, symbol_of
 
 _NUMBER = re.compile(r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]+)?")
@@ -151,7 +151,11 @@ def read_amount(text: str, currency: str) -> Decimal:
     if prefix.strip().upper() not in _prefixes(currency):
         msg = f"This amount is in {currency}: enter it such as {example}."
         raise forms.ValidationError(msg)
-    return Decimal(number.replace(",", ""))
+    amount = Decimal(number.replace(",", ""))
+    if amount > MAX_AMOUNT:
+        msg = "That is more than can be kept here."
+        raise forms.ValidationError(msg)
+    return amount
 
 
 def _prefixes(currency: str) -> set[str]:

@@ -69,8 +69,7 @@ def test_bad_amount_is_explained_beside_the_field(site, home, browser, browser_c
     page.get_by_text(words).wait_for()
     assert (field.get_attribute("aria-invalid"), field.input_value()) == ("true", "12,40o")
     assert page.locator(f"#{field.get_attribute('aria-describedby').split()[0]}").inner_text() == words
-    # The browser notes the refusal itself in its console; nothing else is wrong.
-    assert wrong == [f"422 {page.url}"] or all("422" in each for each in wrong)
+    assert [each for each in wrong if "422" not in each] == []  # the refusal itself, which the browser notes too
     context.close()
 
 
