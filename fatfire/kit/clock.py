@@ -30,13 +30,13 @@ def require_time_zone(name: str, *, field: str = "time_zone") -> str:
     Raises:
         InvalidInput: it is not; the message names `field`.
     """
-    if name not in _time_zones():
+    if name not in time_zones():
         msg = f"{name!r} is not a time zone of the IANA database."
         raise InvalidInput(msg, field=field)
     return name
 
 
 @cache  # it reads hundreds of files
-def _time_zones() -> frozenset[str]:
+def time_zones() -> frozenset[str]:
     """Return the zones that mean the same on every machine."""
     return frozenset(available_timezones() - {"localtime", "Factory"})

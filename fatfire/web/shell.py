@@ -9,7 +9,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
 from fatfire.web.access import page
+from fatfire.web.flash import take_flash
 from services.accounts import queries as accounts
+from services.accounts.queries import Principal
 from services.accounts.sign_in import Person, local_path
 from services.core import queries as core
 from services.core.models import Portfolio
@@ -38,7 +40,8 @@ class Section:
 
 MENU = (
     Section("", (Entry("dashboard", "Dashboard", "layout-dashboard"),)),
-    Section("Wealth", (Entry("net-worth", "Net worth", "trending-up"),)),
+    Section("Your financials", (Entry("assets", "Property & other", "house"),)),
+    Section("Wealth", (Entry("net-worth", "Net worth", "trending-up"), Entry("portfolios", "Portfolios", "briefcase"))),
 )
 
 
@@ -66,9 +69,20 @@ def shell_of(request: HttpRequest, active: str) -> Shell:
     return Shell(active, accounts.current_tenant(), person, portfolios, portfolio)
 
 
-def show(request: HttpRequest, template: str, shell: Shell, **context: Any) -> HttpResponse:
-    """Return the page in its frame."""
-    return render(request, template, {"shell": shell, **context})
+def show(request: HttpRequest, template: str, shell: Shell, *, status: int = 200, **context: Any) -> HttpResponse:
+    """Return the page in its frame, with what the request before it has to say."""
+    return render(request, template, {"shell": shell, "flash": take_flash(request), **context}, status=status)
+
+
+def may_write(request: HttpRequest) -> bool:
+    """Return whether the person's role lets them change anything: who may not sees no buttons for it."""
+    principal: Principal = request.principal  # type: ignore[attr-defined]
+    return principal.role.allows(Role.MEMBER)
+
+
+def choose(request: HttpRequest, portfolio: Portfolio) -> None:
+    """Show this portfolio from now on."""
+    request.session[_PORTFOLIO] = str(portfolio.id)
 
 
 @require_POST
@@ -77,7 +91,7 @@ def show(request: HttpRequest, template: str, shell: Shell, **context: Any) -> H
 def switch_portfolio(request: HttpRequest) -> HttpResponse:
     """Show another portfolio from now on."""
     portfolio = core.get_portfolio(portfolio_id=_uuid(request.POST.get("portfolio", "")))
-    request.session[_PORTFOLIO] = str(portfolio.id)
+    choose(request, portfolio)
     return HttpResponseRedirect(local_path(request.POST.get("next", "/")))
 
 

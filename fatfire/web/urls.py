@@ -2,11 +2,20 @@
 
 from django.urls import path
 
-from fatfire.web import dashboard, net_worth, shell, sign_in
+from fatfire.web import assets, dashboard, net_worth, portfolios, shell, sign_in
 
 urlpatterns = [
     path("", dashboard.show, name="dashboard"),
     path("net-worth", net_worth.show, name="net-worth"),
+    path("assets", assets.show_all, name="assets"),
+    path("assets/new", assets.add, name="add-asset"),
+    path("assets/<uuid:asset_id>", assets.show_one, name="asset"),
+    path("assets/<uuid:asset_id>/rename", assets.rename, name="rename-asset"),
+    path("assets/<uuid:asset_id>/close", assets.close, name="close-asset"),
+    path("portfolios", portfolios.show_all, name="portfolios"),
+    path("portfolios/new", portfolios.add, name="add-portfolio"),
+    path("portfolios/<uuid:portfolio_id>/rename", portfolios.rename, name="rename-portfolio"),
+    path("portfolios/<uuid:portfolio_id>/currency", portfolios.change_currency, name="portfolio-currency"),
     path("switch-portfolio", shell.switch_portfolio, name="switch-portfolio"),
     path("sign-in", sign_in.ask_for_link, name="sign-in"),
     path("sign-in/<str:secret>", sign_in.use_link, name="use-link"),

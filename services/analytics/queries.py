@@ -87,6 +87,12 @@ def totals(*, portfolio_id: UUID, on: dt.date) -> Totals:
     return _totals(row)
 
 
+def newest_totals(*, portfolio_ids: list[UUID]) -> dict[UUID, Totals]:
+    """Return what each portfolio was worth on its newest known day; one without history is absent."""
+    days = history.newest_portfolio_days(portfolio_ids=portfolio_ids)
+    return {portfolio_id: _totals(row) for portfolio_id, row in days.items()}
+
+
 def change(*, portfolio_id: UUID, start: dt.date, end: dt.date) -> Change:
     """Return the change from `start` to `end`; a start before the history begins is its first day.
 

@@ -24,6 +24,12 @@ def portfolio_day(*, portfolio_id: UUID, on: dt.date) -> PortfolioDay | None:
     return list_portfolio_days(portfolio_id=portfolio_id).filter(day__lte=on).order_by("-day").first()
 
 
+def newest_portfolio_days(*, portfolio_ids: list[UUID]) -> dict[UUID, PortfolioDay]:
+    """Return each portfolio's newest day; one without history is absent."""
+    days = PortfolioDay.objects.filter(portfolio_id__in=portfolio_ids).order_by("portfolio_id", "-day")
+    return {row.portfolio_id: row for row in days.distinct("portfolio_id")}
+
+
 def first_day(*, portfolio_id: UUID) -> dt.date | None:
     """Return the day on which the portfolio's history begins; None when it has none."""
     first: dt.date | None = list_portfolio_days(portfolio_id=portfolio_id).aggregate(day=Min("day"))["day"]

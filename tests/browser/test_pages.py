@@ -26,7 +26,9 @@ def test_dashboard(site, home, page, sign_in):
 
     assert page.get_by_role("navigation", name="Main").get_by_role("link").all_inner_texts() == [
         "Dashboard",
+        "Property & other",
         "Net worth",
+        "Portfolios",
     ]
     assert page.locator(".stat .big").all_inner_texts() == ["$733,422.17", "\u2212$241,560.68"]
     rows = page.locator(".accounts tbody tr").evaluate_all(

@@ -1,0 +1,192 @@
+"""Forms as people fill them in: amounts with separators, days, currencies, time zones; and their refusals in words."""
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from fatfire.kit.clock import time_zones
+from fatfire.kit.errors import DomainError, InvalidInput
+from fatfire.kit.money import MAX_AMOUNT, MINOR_DIGITS
+from fatfire.web.templatetags.money import MINUS, symbol_of
+
+_NUMBER = re.compile(r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]+)?")
+_SIGNS = re.compile(r"[^0-9.,]*")
+_HOME_DOLLAR = "$"
+
+
+@dataclass(frozen=True, slots=True)
+class FormPage:
+    """What a page with one form says around it; `back` is where one goes without saving."""
+
+    title: str
+    sentence: str
+    action: str
+    back: str
+    is_danger: bool = False
+
+
+class SuggestingField(forms.CharField):
+    """A line of text with suggestions from a list; what was typed stays, whether the list has it or not."""
+
+    def __init__(self, *, name: str, suggestions: Callable[[], list[str]], **options: Any) -> None:
+        attrs = {"list": f"{name}-suggestions", "autocomplete": "off", "spellcheck": "false"}
+        super().__init__(widget=forms.TextInput(attrs=attrs), **options)
+        self.list_id, self.suggestions = attrs["list"], suggestions
+
+
+class CurrencyField(SuggestingField):
+    """A currency by its three letters, in whatever case."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="currency",
+            suggestions=lambda: sorted(MINOR_DIGITS),
+            label="Currency",
+            max_length=40,
+            error_messages={"required": "Enter the three letters of a currency, such as AUD or USD."},
+        )
+
+    def clean(self, value: Any) -> str:
+        """Return the code.
+
+        Raises:
+            ValidationError: there is no such currency.
+        """
+        code: str = super().clean(value).upper()
+        if code not in MINOR_DIGITS:
+            raise forms.ValidationError(self.error_messages["required"])
+        return code
+
+
+class TimeZoneField(SuggestingField):
+    """A time zone by its name in the IANA database."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="time-zone",
+            suggestions=_known_zones,
+            label="Time zone",
+            max_length=64,
+            help_text="A day of this portfolio ends at midnight there.",
+            error_messages={"required": "Enter a time zone, such as Australia/Sydney."},
+        )
+
+    def clean(self, value: Any) -> str:
+        """Return the name.
+
+        Raises:
+            ValidationError: there is no such zone.
+        """
+        name: str = super().clean(value)
+        if name not in time_zones():
+            raise forms.ValidationError(self.error_messages["required"])
+        return name
+
+
+def _known_zones() -> list[str]:
+    """Return the zones that are called by a place, for people to choose from."""
+    return sorted(name for name in time_zones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "US/")))
+
+
+def name_field(max_length: int) -> forms.CharField:
+    """Return the field of a name."""
+    return forms.CharField(
+        label="Name",
+        max_length=max_length,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        error_messages={
+            "required": "Enter a name.",
+            "max_length": "A name has at most %(limit_value)d characters; this one has %(show_value)d.",
+        },
+    )
+
+
+def amount_field(label: str, help_text: str = "") -> forms.CharField:
+    """Return the field of an amount; `read_amount` reads it, once its currency is known."""
+    return forms.CharField(
+        label=label,
+        help_text=help_text,
+        max_length=40,
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+        error_messages={
+            "required": "Enter an amount such as 1,234.50.",
+            "max_length": "That is too long for an amount. Enter one such as 1,234.50.",
+        },
+    )
+
+
+def day_field(label: str, help_text: str = "") -> forms.DateField:
+    """Return the field of a calendar day."""
+    words = "Enter a day such as 2026-03-31 (year, month, day)."
+    return forms.DateField(
+        label=label,
+        help_text=help_text,
+        input_formats=["%Y-%m-%d"],
+        widget=forms.DateInput(attrs={"type": "date", "min": dt.date(1900, 1, 1).isoformat()}, format="%Y-%m-%d"),
+        error_messages={"required": words, "invalid": words},
+    )
+
+
+def read_amount(text: str, currency: str) -> Decimal:
+    """Return the amount that a person typed: "1,234.50", "$1,234.50", "AUD 1234.5"; exact, never below zero.
+
+    Raises:
+        ValidationError: it can't be read for certain; "1,50" might be a hundred times as much.
+    """
+    example = "1,234" if MINOR_DIGITS[currency] == 0 else "1,234.50"
+    signs = _SIGNS.match(text)
+    prefix = signs.group() if signs else ""
+    number = text[len(prefix) :].strip()
+    if "-" in prefix or MINUS in prefix:
+        msg = f"Leave out the minus: enter an amount such as {example}."
+        raise forms.ValidationError(msg)
+    if not _NUMBER.fullmatch(number):
+        msg = f"Enter an amount such as {example}, with commas only between thousands."
+        raise forms.ValidationError(msg)
+    if prefix.strip().upper() not in _prefixes(currency):
+        msg = f"This amount is in {currency}: enter it such as {example}."
+        raise forms.ValidationError(msg)
+    amount = Decimal(number.replace(",", ""))
+    if amount > MAX_AMOUNT:
+        msg = "That is more than can be kept here."
+        raise forms.ValidationError(msg)
+    return amount
+
+
+def _prefixes(currency: str) -> set[str]:
+    """Return what may stand before an amount of the currency."""
+    abroad, at_home = (symbol_of(currency, home).strip().upper() for home in ("", currency))
+    return {"", currency, abroad, at_home, *([_HOME_DOLLAR] if abroad.endswith(_HOME_DOLLAR) else [])}
+
+
+def attempt[T](
+    form: forms.Form, write: Callable[[dict[str, Any]], T], *, beside: Mapping[type[DomainError], str] | None = None
+) -> T | None:
+    """Return what `write` made of the form's values; None when refused, with the reason in the form's errors.
+
+    A refusal that names one of the form's fields, or that `beside` gives one, stands there; any other is the page's.
+    Whoever gets None answers with a status that rolls back.
+    """
+    if not form.is_valid():
+        return None
+    try:
+        return write(form.cleaned_data)
+    except DomainError as error:
+        field = error.field if isinstance(error, InvalidInput) else (beside or {}).get(type(error))
+        form.add_error(field if field in form.fields else None, error.detail)
+        return None
+
+
+def is_saved(
+    form: forms.Form,
+    write: Callable[[dict[str, Any]], object],
+    *,
+    beside: Mapping[type[DomainError], str] | None = None,
+) -> bool:
+    """Attempt the same, and return only whether it was written."""
+    return attempt(form, write, beside=beside) is not None

@@ -1,0 +1,129 @@
+"""The pages of the portfolios: what each is worth, a new one, another name, another currency or time zone."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from fatfire.kit.clock import now
+from fatfire.kit.errors import DomainError
+from fatfire.web.access import page
+from fatfire.web.flash import see_other
+from fatfire.web.forms import CurrencyField, FormPage, TimeZoneField, attempt, is_saved, name_field
+from fatfire.web.shell import Shell, choose, may_write, shell_of, show
+from services.analytics import queries as analytics
+from services.analytics.queries import Totals
+from services.core import operations, queries
+from services.core.models import Portfolio
+from tenants.permissions import Role, requires
+
+_ACTIVE = "portfolios"
+_BESIDE: dict[type[DomainError], str] = {operations.NameTaken: "name"}
+
+
+class NewPortfolioForm(forms.Form):
+    """A portfolio to create."""
+
+    name = name_field(80)
+    currency = CurrencyField()
+    time_zone = TimeZoneField()
+
+
+class NameForm(forms.Form):
+    """Another name."""
+
+    name = name_field(80)
+
+
+class CurrencyForm(forms.Form):
+    """What a portfolio is reckoned in."""
+
+    currency = CurrencyField()
+    time_zone = TimeZoneField()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A portfolio and what it was worth when last worked out; None: not yet."""
+
+    portfolio: Portfolio
+    totals: Totals | None
+
+
+@require_safe
+@page
+def show_all(request: HttpRequest) -> HttpResponse:
+    """List the portfolios, oldest first, with their net worth."""
+    shell = shell_of(request, _ACTIVE)
+    totals = analytics.newest_totals(portfolio_ids=[each.id for each in shell.portfolios])
+    rows = [Row(each, totals.get(each.id)) for each in shell.portfolios]
+    return show(request, "web/portfolios.html", shell, rows=rows, may_write=may_write(request))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+@requires(Role.MEMBER)
+def add(request: HttpRequest) -> HttpResponse:
+    """Ask for a portfolio's name, currency and time zone; create it and show it from now on."""
+    shell = shell_of(request, _ACTIVE)
+    initial = {"currency": shell.tenant.home_currency, "time_zone": shell.tenant.time_zone}
+    form = NewPortfolioForm(request.POST if request.method == "POST" else None, initial=initial)
+    if request.method == "POST":
+        made = attempt(form, lambda values: operations.create_portfolio(**values, at=now()), beside=_BESIDE)
+        if made:
+            choose(request, made)
+            return see_other(request, reverse("portfolios"), saying="Portfolio created")
+    words = FormPage(
+        "New portfolio",
+        "Things whose worth is added up, in one currency.",
+        "Create portfolio",
+        reverse("portfolios"),
+    )
+    return _show_form(request, shell, form, words)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+@requires(Role.MEMBER)
+def rename(request: HttpRequest, portfolio_id: UUID) -> HttpResponse:
+    """Ask for another name, and give it."""
+    portfolio = queries.get_portfolio(portfolio_id=portfolio_id)
+    words = FormPage("Rename portfolio", f"It is called {portfolio.name} now.", "Save name", reverse("portfolios"))
+    form = NameForm(request.POST if request.method == "POST" else None, initial={"name": portfolio.name})
+    return _update(request, portfolio, form, words, saying="Name saved")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+@requires(Role.MEMBER)
+def change_currency(request: HttpRequest, portfolio_id: UUID) -> HttpResponse:
+    """Ask for another currency and time zone; the portfolio's history is then worked out anew."""
+    portfolio = queries.get_portfolio(portfolio_id=portfolio_id)
+    words = FormPage(
+        "Currency and time zone",
+        f"Of {portfolio.name}. Its history is worked out again, which takes a moment; what you entered stays as it is.",
+        "Save",
+        reverse("portfolios"),
+    )
+    initial = {"currency": portfolio.currency, "time_zone": portfolio.time_zone}
+    form = CurrencyForm(request.POST if request.method == "POST" else None, initial=initial)
+    return _update(request, portfolio, form, words, saying="Currency and time zone saved")
+
+
+def _update(
+    request: HttpRequest, portfolio: Portfolio, form: forms.Form, words: FormPage, *, saying: str
+) -> HttpResponse:
+    def write(values: dict[str, Any]) -> Portfolio:
+        return operations.update_portfolio(portfolio_id=portfolio.id, **values, at=now())
+
+    if request.method == "POST" and is_saved(form, write, beside=_BESIDE):
+        return see_other(request, reverse("portfolios"), saying=saying)
+    return _show_form(request, shell_of(request, _ACTIVE), form, words)
+
+
+def _show_form(request: HttpRequest, shell: Shell, form: forms.Form, words: FormPage) -> HttpResponse:
+    return show(request, "web/form.html", shell, status=422 if form.errors else 200, form=form, words=words)
