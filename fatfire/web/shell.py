@@ -38,6 +38,7 @@ class Section:
 
 MENU = (
     Section("", (Entry("dashboard", "Dashboard", "layout-dashboard"),)),
+    Section("Your financials", (Entry("accounts", "Bank accounts", "landmark"),)),
     Section("Wealth", (Entry("net-worth", "Net worth", "trending-up"),)),
 )
 

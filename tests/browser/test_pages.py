@@ -26,6 +26,7 @@ def test_dashboard(site, home, page, sign_in):
 
     assert page.get_by_role("navigation", name="Main").get_by_role("link").all_inner_texts() == [
         "Dashboard",
+        "Bank accounts",
         "Net worth",
     ]
     assert page.locator(".stat .big").all_inner_texts() == ["$733,422.17", "\u2212$241,560.68"]
