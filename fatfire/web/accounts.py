@@ -129,7 +129,7 @@ def show_accounts(request: HttpRequest, *, problem: str = "", status: int = 200)
     context = {
         "shell": shell,
         "banks": banks,
-        "bank_count": sum(bool(bank.accounts) for bank in banks),
+        "bank_count": len({bank.name for bank in banks if bank.accounts}),
         "account_count": sum(len(bank.accounts) for bank in banks),
         "toasts": toasts_of(links, newest),
         "may_write": principal_of(request).role.allows(Role.MEMBER),
