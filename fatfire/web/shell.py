@@ -40,7 +40,10 @@ class Section:
 
 MENU = (
     Section("", (Entry("dashboard", "Dashboard", "layout-dashboard"),)),
-    Section("Your financials", (Entry("assets", "Property & other", "house"),)),
+    Section(
+        "Your financials",
+        (Entry("accounts", "Bank accounts", "landmark"), Entry("assets", "Property & other", "house")),
+    ),
     Section("Wealth", (Entry("net-worth", "Net worth", "trending-up"), Entry("portfolios", "Portfolios", "briefcase"))),
 )
 

@@ -2,10 +2,17 @@
 
 from django.urls import path
 
-from fatfire.web import assets, dashboard, net_worth, portfolios, shell, sign_in
+from fatfire.web import accounts, assets, dashboard, linking, net_worth, portfolios, shell, sign_in
 
 urlpatterns = [
     path("", dashboard.show, name="dashboard"),
+    path("accounts", accounts.show, name="accounts"),
+    path("accounts/<uuid:asset_id>/rename", accounts.rename, name="rename-account"),
+    path("jobs/<uuid:job_id>/toast", accounts.toast, name="job-toast"),
+    path("link-to-bank", linking.start, name="link-to-bank"),
+    path("links/<uuid:link_id>/return", linking.finish, name="finish-link"),
+    path("links/<uuid:link_id>/refresh", linking.refresh, name="refresh-link"),
+    path("links/<uuid:link_id>/remove", linking.remove, name="remove-link"),
     path("net-worth", net_worth.show, name="net-worth"),
     path("assets", assets.show_all, name="assets"),
     path("assets/new", assets.add, name="add-asset"),

@@ -5,7 +5,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 
@@ -83,9 +83,17 @@ class CompletedLink:
 
 
 def start_link(
-    *, tenant_id: UUID, portfolio_id: UUID, user_id: UUID, at: dt.datetime, return_to: str | None = None
+    *,
+    tenant_id: UUID,
+    portfolio_id: UUID,
+    user_id: UUID,
+    at: dt.datetime,
+    return_to: str | None = None,
+    link_id: UUID | None = None,
 ) -> StartedLink:
     """Begin to link a bank into a portfolio. `return_to` is where the bank's page sends the person afterwards.
+
+    Whoever names the link in `return_to` chooses its `link_id`, a new one: the bank is told before the link is kept.
 
     Raises:
         Portfolio.DoesNotExist: not this tenant's.
@@ -97,7 +105,7 @@ def start_link(
         str(user_id), "en", settings.PLAID_COUNTRY_CODES, completion_redirect_uri=return_to
     )
     with tenant(tenant_id):
-        link = Link(portfolio_id=portfolio_id, provider=PROVIDER, created_at=at)
+        link = Link(id=link_id or uuid4(), portfolio_id=portfolio_id, provider=PROVIDER, created_at=at)
         link.link_token = encrypt(token.token, model=Link, row_id=link.id, column="link_token")
         link.save(force_insert=True)
         audit.record(action="start", subject="link", subject_id=link.id, at=at)

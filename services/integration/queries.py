@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from services.integration.models import Link
+from services.integration.models import Link, LinkedAccount
 
 
 def list_links() -> QuerySet[Link]:
@@ -19,3 +19,8 @@ def get_link(*, link_id: UUID) -> Link:
         Link.DoesNotExist: not this tenant's.
     """
     return Link.objects.get(id=link_id)
+
+
+def list_linked_accounts(*, portfolio_id: UUID) -> QuerySet[LinkedAccount]:
+    """Return the accounts that came into the portfolio through links; each asset has one at most."""
+    return LinkedAccount.objects.filter(link__portfolio_id=portfolio_id)

@@ -1,6 +1,7 @@
 """Reading jobs, in the open scope."""
 
 import datetime as dt
+from collections.abc import Collection
 from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
@@ -29,6 +30,12 @@ def get_job(*, job_id: UUID) -> Job:
     """
     steps = Prefetch("steps", queryset=JobStep.objects.order_by("position"))
     return Job.objects.prefetch_related(steps).get(id=job_id)
+
+
+def newest_jobs(*, subject_ids: Collection[UUID]) -> dict[UUID, Job]:
+    """Return the newest job of each subject that has one, whatever its kind; without steps."""
+    jobs = Job.objects.filter(subject_id__in=subject_ids).order_by("subject_id", "-created_at", "-id")
+    return {job.subject_id: job for job in jobs.distinct("subject_id") if job.subject_id}
 
 
 def open_job_count() -> int:

@@ -26,6 +26,7 @@ def test_dashboard(site, home, page, sign_in):
 
     assert page.get_by_role("navigation", name="Main").get_by_role("link").all_inner_texts() == [
         "Dashboard",
+        "Bank accounts",
         "Property & other",
         "Net worth",
         "Portfolios",

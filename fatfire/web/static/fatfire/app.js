@@ -96,6 +96,7 @@ document.body.addEventListener("htmx:afterSettle", readableCharts);
 document.addEventListener("click", event => {
   const choice = event.target.closest("[data-theme-choice]");
   if (choice) chooseTheme(choice.dataset.themeChoice);
+  if (event.target.closest("[data-close]")) event.target.closest(".toast").remove();
   document.querySelectorAll("details.menu[open]").forEach(menu => {
     if (choice || !menu.contains(event.target)) menu.open = false;
   });

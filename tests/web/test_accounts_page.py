@@ -1,0 +1,397 @@
+"""The page of the bank accounts, against the running bank simulator."""
+
+import datetime as dt
+import json
+import re
+import uuid
+from contextlib import ExitStack
+
+import httpx
+import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from fatfire.kit.clock import now
+from services.core.jobs import REVALUE_PORTFOLIO
+from services.core.models import Asset
+from services.integration import operations as integration
+from services.integration.jobs import REMOVE_LINK, SYNC_LINK
+from services.integration.models import Link, LinkState
+from services.integration.sandbox.institutions import WATTLE
+from services.jobs.models import Job, State
+from tenants.isolation import operator, tenant
+from tenants.models import AuditEvent, Membership
+from tenants.permissions import Role
+from tests.factories import make_asset, make_portfolio, make_tenant, owner_id, set_value
+from tests.slices.linked import connected_bank, public_token
+
+HTMX = {"HX-Request": "true"}
+NOBODYS = uuid.UUID(int=1)
+STYLE = re.compile(r" style=|<script>|onclick|javascript:")
+
+
+@pytest.fixture
+def bank(tmp_path, settings, database):
+    with connected_bank(tmp_path, settings) as running:
+        running.clock.now = now()  # the site lives in the real present
+        yield running
+
+
+@pytest.fixture
+def portfolio(home):
+    with tenant(home.id):
+        return make_portfolio(name="Family")
+
+
+def link_into(bank, owner, portfolio):
+    """Return the id of a link in use; its first import is queued."""
+    at = now()
+    started = integration.start_link(tenant_id=owner.id, portfolio_id=portfolio.id, user_id=owner_id(owner), at=at)
+    token = public_token(bank)
+    integration.complete_link(tenant_id=owner.id, link_id=started.link_id, public_token=token, at=at)
+    return started.link_id
+
+
+@pytest.fixture
+def link_id(bank, home, portfolio, run_jobs):
+    """Return the id of a link whose accounts are read."""
+    made = link_into(bank, home, portfolio)
+    run_jobs()
+    return made
+
+
+def text_of(response):
+    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
+
+
+def only_link(home):
+    with tenant(home.id):
+        return Link.objects.get()
+
+
+def start(client, home):
+    response = client.post("/link-to-bank")
+    assert response.status_code == 200
+    return only_link(home).id, response.headers["Refresh"].removeprefix("0;url=")
+
+
+def visit_bank(address, answer="approve"):
+    """Answer on the bank's page; return where it sends the browser."""
+    with httpx.Client(trust_env=False) as browser:
+        browser.get(address)
+        done = browser.post(address, data={"institution_id": WATTLE.institution_id, "answer": answer})
+    return done.headers["Location"]
+
+
+def test_household_without_a_portfolio_is_told_so(home, client):
+    response = client.get("/accounts")
+
+    assert "No bank yet" in text_of(response)
+    assert "Link to bank" not in text_of(response)
+    assert client.post("/link-to-bank").status_code == 404
+
+
+def test_linking_goes_to_the_bank_and_back(bank, home, portfolio, client, run_jobs):
+    assert "No bank yet" in text_of(client.get("/accounts"))
+
+    link_id, address = start(client, home)
+    assert visit_bank(address) == f"http://testserver/links/{link_id}/return"
+    assert "Finish" in text_of(client.get(f"/links/{link_id}/return"))
+    response = client.post(f"/links/{link_id}/return")
+
+    assert (response.status_code, response.headers["Location"]) == (303, "/accounts")
+    assert "Waiting to read: New bank" in text_of(client.get("/accounts"))
+    run_jobs()
+    shown = text_of(client.get("/accounts"))
+    assert WATTLE.name in shown
+    assert client.get(f"/links/{link_id}/return").status_code == 303
+
+
+def test_way_to_the_bank_is_a_link_and_loosens_no_policy(bank, home, portfolio, client):
+    response = client.post("/link-to-bank")
+
+    address = response.headers["Refresh"].removeprefix("0;url=")
+    assert address.startswith(bank.url)
+    assert f'href="{address}"' in response.content.decode()
+    assert "form-action 'self';" in response.headers["Content-Security-Policy"] + ";"
+
+
+def test_accounts_are_shown_with_kind_mask_value_and_day(home, portfolio, client, link_id):
+    response = client.get("/accounts")
+
+    with tenant(home.id):
+        assets = list(Asset.objects.all())
+    shown = text_of(response)
+    assert assets
+    assert [each.name for each in assets if each.name not in shown] == []
+    assert re.search(r"Bank account •••• \d{4} · AUD", shown)
+    assert f"{len(assets)} accounts at 1 bank." in shown
+    assert "Linked" in shown
+    assert "Read just now" in shown
+    assert not STYLE.search(response.content.decode())
+
+
+UNFINISHED = [("cancel", "haven't approved yet"), (None, "haven't approved yet")]
+
+
+@pytest.mark.parametrize(("answer", "said"), UNFINISHED)
+def test_finishing_without_approval_changes_nothing(bank, home, portfolio, client, answer, said):
+    link_id, address = start(client, home)
+    if answer:
+        visit_bank(address, answer)
+
+    response = client.post(f"/links/{link_id}/return")
+
+    assert (response.status_code, said in response.content.decode().replace("&#x27;", "'")) == (409, True)
+    assert only_link(home).state == LinkState.PENDING
+    assert "Not finished" in text_of(client.get("/accounts"))
+
+
+def test_unreachable_bank_is_said_on_the_page_and_changes_nothing(bank, home, portfolio, client, settings):
+    link_id, address = start(client, home)
+    visit_bank(address)
+    settings.PLAID_URL = "http://127.0.0.1:9"
+
+    answers = [client.post(path) for path in ("/link-to-bank", f"/links/{link_id}/return")]
+
+    assert [each.status_code for each in answers] == [503, 503]
+    assert ["Nothing was changed" in text_of(each) for each in answers] == [True, True]
+    assert only_link(home).state == LinkState.PENDING
+    with tenant(home.id):
+        assert not Job.objects.filter(kind=SYNC_LINK.name).exists()
+
+
+def test_missing_provider_is_said_on_the_page(home, portfolio, client, settings):
+    settings.PLAID_URL = ""
+
+    response = client.post("/link-to-bank")
+
+    assert (response.status_code, "no bank can be linked" in text_of(response)) == (503, True)
+
+
+def test_link_that_waited_too_long_is_not_shown(bank, home, portfolio, client):
+    start(client, home)
+    with tenant(home.id):
+        Link.objects.update(created_at=now() - dt.timedelta(hours=5))
+
+    assert "No bank yet" in text_of(client.get("/accounts"))
+
+
+def test_refresh_without_scripts_comes_back_to_the_page(home, portfolio, client, link_id):
+    response = client.post(f"/links/{link_id}/refresh")
+
+    assert (response.status_code, response.headers["Location"]) == (303, "/accounts")
+    shown = text_of(client.get("/accounts"))
+    assert "Importing" in shown
+    assert f"Waiting to read: {WATTLE.name}" in shown
+
+
+def test_refresh_with_htmx_gives_the_toasts_alone(home, portfolio, client, link_id):
+    response = client.post(f"/links/{link_id}/refresh", headers=HTMX)
+
+    assert response.status_code == 200
+    assert "<html" not in response.content.decode()
+    assert response.content.decode().count('class="toast"') == 1
+    assert json.loads(response.headers["HX-Trigger"]) == {"accounts-changed": {}}
+    client.post(f"/links/{link_id}/refresh", headers=HTMX)
+    with tenant(home.id):
+        assert Job.objects.filter(kind=SYNC_LINK.name, state=State.QUEUED).count() == 1
+
+
+def test_htmx_gets_the_banks_alone(home, portfolio, client, link_id):
+    response = client.get("/accounts", headers=HTMX)
+
+    assert response.content.decode().strip().startswith('<div id="accounts"')
+    assert response.headers["Vary"].split(", ")[0] == "HX-Request"
+
+
+TOASTS = [
+    # kind, state, age in seconds, changes of the job, seconds to the next, words
+    (SYNC_LINK, State.QUEUED, 0, {}, 1, "Waiting to read: Wattle"),
+    (SYNC_LINK, State.RUNNING, 5, {"progress_note": "120 transactions read"}, 1, "120 transactions read"),
+    (SYNC_LINK, State.RUNNING, 30, {"progress_done": 3, "progress_total": 9}, 3, "Reading: Wattle"),
+    (SYNC_LINK, State.RUNNING, 90, {}, 10, "Reading: Wattle"),
+    (SYNC_LINK, State.SUCCEEDED, 90, {"progress_note": "7 transactions imported"}, None, "7 transactions imported"),
+    (SYNC_LINK, State.FAILED, 90, {"error_code": "consent_revoked"}, None, "wants a new sign-in"),
+    (SYNC_LINK, State.FAILED, 90, {"error_code": "boom", "error_detail": "secret"}, None, "Something went wrong"),
+    (SYNC_LINK, State.CANCELLED, 90, {}, None, "Reading was stopped"),
+    (REMOVE_LINK, State.RUNNING, 1, {}, 1, "Removing: Wattle"),
+    (REMOVE_LINK, State.SUCCEEDED, 1, {}, None, "Removed: Wattle"),
+]
+
+
+@pytest.mark.parametrize(("kind", "state", "age_s", "changes", "every_s", "words"), TOASTS)
+def test_toast_says_how_far_the_job_is(home, portfolio, client, kind, state, age_s, changes, every_s, words):
+    at = now() - dt.timedelta(seconds=age_s)
+    with tenant(home.id):
+        link = Link.objects.create(portfolio=portfolio, provider="plaid", institution="Wattle")
+        ended_at = None if state in {State.QUEUED, State.RUNNING} else at
+        job = Job.objects.create(
+            kind=kind.name, subject_id=link.id, state=state, created_at=at, finished_at=ended_at, **changes
+        )
+
+    response = client.get(f"/jobs/{job.id}/toast", headers=HTMX)
+
+    shown = response.content.decode()
+    assert words in text_of(response)
+    assert "secret" not in shown
+    every = re.search(r'hx-trigger="every (\d+)s"', shown)
+    assert (int(every[1]) if every else None) == every_s
+    assert ("accounts-changed" in response.headers.get("HX-Trigger", "")) == (every_s is None)
+    assert ('value="3" max="9"' in shown) == ("progress_total" in changes)
+
+
+def test_failed_import_is_said_beside_the_bank(home, portfolio, client, link_id):
+    with tenant(home.id):
+        Job.objects.filter(kind=SYNC_LINK.name).update(state=State.FAILED, error_code="temporarily_unavailable")
+
+    assert "Not read: The bank can&#x27;t be reached" in client.get("/accounts").content.decode()
+
+
+def test_revoked_link_asks_for_a_new_sign_in(home, portfolio, client, link_id):
+    with tenant(home.id):
+        Link.objects.update(state=LinkState.REVOKED)
+
+    shown = text_of(client.get("/accounts"))
+    refused = client.post(f"/links/{link_id}/refresh")
+
+    assert "Needs a new sign-in" in shown
+    assert "Refresh data" not in shown
+    assert (refused.status_code, "wants a new sign-in" in text_of(refused)) == (409, True)
+    assert "accounts-changed" in client.post(f"/links/{link_id}/refresh", headers=HTMX).headers["HX-Trigger"]
+    with tenant(home.id):
+        assert not Job.objects.filter(kind=SYNC_LINK.name, state=State.QUEUED).exists()
+
+
+NAMES = [
+    # given, status, kept or said
+    ("  Groceries ", 303, "Groceries"),
+    ("", 422, "Enter a name, such as Everyday account."),
+    ("   ", 422, "Enter a name, such as Everyday account."),
+    ("x" * 121, 422, "Enter a name of at most 120 letters."),
+    ("a\x00b", 422, "Null characters are not allowed."),
+]
+
+
+@pytest.mark.parametrize(("given", "status", "words"), NAMES)
+def test_rename(home, portfolio, client, given, status, words):
+    with tenant(home.id):
+        asset = make_asset(portfolio, name="Old")
+
+    response = client.post(f"/accounts/{asset.id}/rename", {"name": given})
+
+    assert response.status_code == status
+    with tenant(home.id):
+        assert Asset.objects.get().name == (words if status == 303 else "Old")
+    if status == 422:
+        assert words in text_of(response)
+        assert 'aria-invalid="true"' in response.content.decode()
+
+
+def test_removing_asks_first_and_says_what_happens(home, portfolio, client, link_id, run_jobs):
+    with tenant(home.id):
+        names = list(Asset.objects.values_list("name", flat=True))
+
+    asked = text_of(client.get(f"/links/{link_id}/remove"))
+    assert only_link(home).state == LinkState.ACTIVE
+    response = client.post(f"/links/{link_id}/remove")
+
+    assert [name for name in names if name not in asked] == []
+    assert f"{len(names)} accounts are closed as of today" in asked
+    assert (response.status_code, response.headers["Location"]) == (303, "/accounts")
+    assert "Being removed" in text_of(client.get("/accounts"))
+    run_jobs()
+    assert "No bank yet" in text_of(client.get("/accounts"))
+    assert [
+        client.get(f"/links/{link_id}/remove").status_code,
+        client.post(f"/links/{link_id}/remove").status_code,
+    ] == [
+        409,
+        409,
+    ]
+    with tenant(home.id):
+        assert AuditEvent.objects.get(action="remove").actor_id == owner_id(home)
+
+
+PATHS = [
+    # method, path, a viewer's status, a member's status
+    ("get", "/accounts", 200, 200),
+    ("post", "/link-to-bank", 403, 200),
+    ("get", "/links/{link}/return", 403, 303),
+    ("post", "/links/{link}/return", 403, 303),
+    ("post", "/links/{link}/refresh", 403, 303),
+    ("get", "/links/{link}/remove", 403, 200),
+    ("post", "/links/{link}/remove", 403, 303),
+    ("get", "/accounts/{asset}/rename", 403, 200),
+    ("post", "/accounts/{asset}/rename", 403, 303),
+    ("get", "/jobs/{job}/toast", 200, 200),
+]
+
+
+def ids_of(owner):
+    with tenant(owner.id):
+        return {
+            "link": Link.objects.get().id,
+            "asset": Asset.objects.order_by("id")[0].id,
+            "job": Job.objects.get(kind=SYNC_LINK.name).id,
+        }
+
+
+@pytest.mark.parametrize(("role", "column"), [(Role.VIEWER, 2), (Role.MEMBER, 3)])
+def test_role_decides(home, portfolio, client, link_id, role, column):
+    with operator():
+        Membership.objects.filter(tenant=home).update(role=role)
+    ids = ids_of(home)
+
+    seen = [getattr(client, row[0])(row[1].format(**ids), {"name": "New"}).status_code for row in PATHS]
+
+    assert seen == [row[column] for row in PATHS]
+
+
+def test_viewer_sees_no_button_that_would_be_refused(home, portfolio, client, link_id):
+    with operator():
+        Membership.objects.filter(tenant=home).update(role=Role.VIEWER)
+
+    shown = client.get("/accounts").content.decode()
+
+    assert WATTLE.name in shown
+    assert [word for word in ("Link to bank", "Refresh data", "Remove bank", "/rename") if word in shown] == []
+
+
+def test_ids_of_others_are_not_found(bank, home, portfolio, client, run_jobs):
+    other = make_tenant()
+    with tenant(other.id):
+        theirs = make_portfolio()
+    link_into(bank, other, theirs)
+    run_jobs()
+    nobodys = {"link": NOBODYS, "asset": NOBODYS, "job": NOBODYS}
+    rows = [row for row in PATHS if "{" in row[1]]
+
+    for ids in (ids_of(other), nobodys):
+        seen = [getattr(client, row[0])(row[1].format(**ids), {"name": "New"}).status_code for row in rows]
+        assert seen == [404] * len(rows)
+    assert only_link(other).state == LinkState.ACTIVE
+
+
+def test_toast_tells_of_banks_only(home, portfolio, client):
+    with tenant(home.id):
+        set_value(make_asset(portfolio), "1.00")
+        job = Job.objects.get(kind=REVALUE_PORTFOLIO.name)
+
+    assert client.get(f"/jobs/{job.id}/toast").status_code == 404
+
+
+def test_more_links_take_no_more_queries(bank, home, portfolio, client, run_jobs):
+    counted = []
+    for added in (1, 2):
+        for _ in range(added):
+            link_into(bank, home, portfolio)
+        run_jobs()
+        client.get("/accounts")
+        with ExitStack() as stack:
+            captured = [stack.enter_context(CaptureQueriesContext(each)) for each in connections.all()]
+            shown = client.get("/accounts").content.decode()
+        assert shown.count('<section class="card"') == sum((1, 2)[: len(counted) + 1])
+        counted.append(sum(len(each) for each in captured))
+
+    assert counted[0] == counted[1]
