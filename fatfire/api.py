@@ -38,8 +38,11 @@ from services.accounts.queries import Principal
 from services.analytics.api import router as analytics
 from services.core.api import router as core
 from services.exchange.api import router as exchange
+from services.insurance.api import router as insurance
 from services.integration.api import router as integration
 from services.jobs.api import router as jobs
+from services.receipts.api import router as receipts
+from services.tax.api import router as tax
 from tenants.permissions import required_role
 
 logger = structlog.get_logger(__name__)
@@ -161,7 +164,7 @@ def _bind(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 api.add_decorator(_bind, mode="view")
-for router in (accounts, core, analytics, integration, exchange, jobs):
+for router in (accounts, core, analytics, integration, insurance, receipts, tax, exchange, jobs):
     api.add_router("", router)
 
 

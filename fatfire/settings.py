@@ -64,6 +64,9 @@ INSTALLED_APPS = [
     "services.exchange",
     "services.history",
     "services.integration",
+    "services.receipts",
+    "services.insurance",
+    "services.tax",
     "services.analytics",
     "ninja",  # its own Swagger UI files, served from here instead of a CDN
     "django.contrib.contenttypes",

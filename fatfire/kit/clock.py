@@ -24,6 +24,22 @@ def local_date(at: dt.datetime, time_zone: str) -> dt.date:
     return at.astimezone(ZoneInfo(time_zone)).date()
 
 
+EARLIEST_DAY = dt.date(1900, 1, 1)
+"""The first day that a person may enter; one before it is a slip of the hand."""
+
+
+def require_day(day: dt.date, *, latest: dt.date | None = None, field: str) -> dt.date:
+    """Return `day` when it is from EARLIEST_DAY to `latest` (None: whenever).
+
+    Raises:
+        InvalidInput: it is not; the message names `field`.
+    """
+    if day < EARLIEST_DAY or (latest is not None and day > latest):
+        msg = f"A day between {EARLIEST_DAY} and {latest}." if latest else f"A day from {EARLIEST_DAY} on."
+        raise InvalidInput(msg, field=field)
+    return day
+
+
 def require_time_zone(name: str, *, field: str = "time_zone") -> str:
     """Return `name` when it is a zone of the IANA database.
 

@@ -1,0 +1,9 @@
+"""The app."""
+
+from django.apps import AppConfig
+
+
+class InsuranceConfig(AppConfig):
+    """Insurance policies."""
+
+    name = "services.insurance"

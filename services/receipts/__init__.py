@@ -1,0 +1,1 @@
+"""Receipts: what was bought, where, for how much, and which transaction paid it."""

@@ -1,0 +1,9 @@
+"""The app."""
+
+from django.apps import AppConfig
+
+
+class ReceiptsConfig(AppConfig):
+    """Receipts."""
+
+    name = "services.receipts"
