@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from django.conf import settings
 
+from fatfire import demo_records
 from fatfire.kit.clock import local_date
 from fatfire.kit.money import to_text
 from services.accounts import operations as accounts
@@ -50,6 +51,7 @@ class Household:
     country: str
     institutions: tuple[str, ...]
     estimates: tuple[Estimate, ...]
+    keeps_records: bool = False
 
 
 HOUSEHOLDS = (
@@ -70,6 +72,7 @@ HOUSEHOLDS = (
             ),
             Estimate("Family car", core.AssetKind.VEHICLE, ((2, "31500.00"), (0, "22400.00"))),
         ),
+        keeps_records=True,
     ),
     Household(
         name="Okafor household",
@@ -123,6 +126,8 @@ def seed(household: Household, *, at: dt.datetime) -> Tenant:
             )
             for estimate in household.estimates:
                 _keep_by_hand(estimate, portfolio, at=at)
+            if household.keeps_records:
+                demo_records.record_all(portfolio, at=at)
         # In this order, and not by name: a link learns its bank's name with its first import.
         linked = integration_queries.list_links().exclude(state=LinkState.PENDING).count()
     bank = Plaid(settings.PLAID_URL, settings.PLAID_CLIENT_ID, settings.PLAID_SECRET.get_secret_value())

@@ -155,6 +155,11 @@ class MoneyField(_DecimalField):
         return None if amount is None else int(amount.scaleb(SCALE))
 
 
+def optional_money_field() -> "models.Field[Decimal | None, Decimal | None]":
+    """Return a MoneyField whose amount may be unknown: NULL in the database, None in Python."""
+    return MoneyField(null=True)  # type: ignore[misc, return-value]  # not generic, as Django's field isn't at runtime
+
+
 for _sign in (Combinable.ADD, Combinable.SUB):
     register_combinable_fields(MoneyField, _sign, MoneyField, MoneyField)
 register_combinable_fields(MoneyField, Combinable.MUL, models.IntegerField, MoneyField)

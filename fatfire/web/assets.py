@@ -24,7 +24,7 @@ from fatfire.web.forms import (
     day_field,
     is_saved,
     name_field,
-    read_amount,
+    with_amounts,
 )
 from fatfire.web.shell import Shell, may_write, shell_of, show
 from services.core import operations, queries
@@ -76,8 +76,7 @@ class NewAssetForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         """Read the amount in the currency."""
-        currency = self.cleaned_data.get("currency")
-        return _with_value(self, self.cleaned_data, currency) if currency else self.cleaned_data
+        return with_amounts(self, "value", currency=self.cleaned_data.get("currency"))
 
 
 class ValueForm(forms.Form):
@@ -96,7 +95,7 @@ class ValueForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         """Read the amount in the asset's currency."""
-        return _with_value(self, self.cleaned_data, self.currency)
+        return with_amounts(self, "value", currency=self.currency)
 
 
 class NameForm(forms.Form):
@@ -109,17 +108,6 @@ class ClosingForm(forms.Form):
     """The day from which something counts no longer."""
 
     on = day_field("From this day on", "Its history until then stays.")
-
-
-def _with_value(form: forms.Form, values: dict[str, Any], currency: str) -> dict[str, Any]:
-    """Return the values with the amount read; where it can't be, the form says why beside it."""
-    if "value" not in values:
-        return values
-    try:
-        return {**values, "value": read_amount(values["value"], currency)}
-    except forms.ValidationError as error:
-        form.add_error("value", error)
-        return values
 
 
 @dataclass(frozen=True, slots=True)

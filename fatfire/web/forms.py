@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -37,6 +37,49 @@ class SuggestingField(forms.CharField):
         attrs = {"list": f"{name}-suggestions", "autocomplete": "off", "spellcheck": "false"}
         super().__init__(widget=forms.TextInput(attrs=attrs), **options)
         self.list_id, self.suggestions = attrs["list"], suggestions
+
+
+def text_field(
+    label: str,
+    max_length: int,
+    *,
+    required: str = "",
+    help_text: str = "",
+    suggestions: Callable[[], list[str]] | None = None,
+) -> forms.CharField:
+    """Return the field of a line of text, with suggestions where there are some; `required`: what is said without."""
+    too_long = "At most %(limit_value)d characters; this has %(show_value)d."
+    options: dict[str, Any] = {
+        "label": label,
+        "max_length": max_length,
+        "required": bool(required),
+        "help_text": help_text,
+        "error_messages": {"required": required, "max_length": too_long},
+    }
+    if suggestions is not None:
+        return SuggestingField(name=label.lower().replace(" ", "-"), suggestions=suggestions, **options)
+    return forms.CharField(widget=forms.TextInput(attrs={"autocomplete": "off"}), **options)
+
+
+def choice_field[T](
+    label: str,
+    choices: Sequence[tuple[str, Any]],
+    *,
+    coerce: Callable[[str], T],
+    help_text: str = "",
+    required: bool = True,
+) -> forms.TypedChoiceField:
+    """Return the field of one choice, as `coerce` makes it of its value; not required, None where none is made."""
+    words = "Choose one of the list."
+    return forms.TypedChoiceField(
+        label=label,
+        choices=choices,
+        coerce=coerce,
+        empty_value=None,
+        help_text=help_text,
+        required=required,
+        error_messages={"required": words, "invalid_choice": words},
+    )
 
 
 class CurrencyField(SuggestingField):
@@ -106,11 +149,12 @@ def name_field(max_length: int) -> forms.CharField:
     )
 
 
-def amount_field(label: str, help_text: str = "") -> forms.CharField:
-    """Return the field of an amount; `read_amount` reads it, once its currency is known."""
+def amount_field(label: str, help_text: str = "", *, required: bool = True) -> forms.CharField:
+    """Return the field of an amount; `with_amounts` reads it, once its currency is known."""
     return forms.CharField(
         label=label,
         help_text=help_text,
+        required=required,
         max_length=40,
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
         error_messages={
@@ -120,12 +164,13 @@ def amount_field(label: str, help_text: str = "") -> forms.CharField:
     )
 
 
-def day_field(label: str, help_text: str = "") -> forms.DateField:
+def day_field(label: str, help_text: str = "", *, required: bool = True) -> forms.DateField:
     """Return the field of a calendar day."""
     words = "Enter a day such as 2026-03-31 (year, month, day)."
     return forms.DateField(
         label=label,
         help_text=help_text,
+        required=required,
         input_formats=["%Y-%m-%d"],
         widget=forms.DateInput(attrs={"type": "date", "min": dt.date(1900, 1, 1).isoformat()}, format="%Y-%m-%d"),
         error_messages={"required": words, "invalid": words},
@@ -156,6 +201,23 @@ def read_amount(text: str, currency: str) -> Decimal:
         msg = "That is more than can be kept here."
         raise forms.ValidationError(msg)
     return amount
+
+
+def with_amounts(form: forms.Form, *names: str, currency: str | None) -> dict[str, Any]:
+    """Return the form's values with these amounts read, None for one left empty; what can't be read is said beside it.
+
+    Without a currency (it was refused itself) they can't be read, and stay as they are.
+    """
+    values = dict(form.cleaned_data)
+    if currency is None:
+        return values
+    for name in names:
+        try:
+            text = values.get(name)
+            values[name] = read_amount(text, currency) if text else None
+        except forms.ValidationError as error:
+            form.add_error(name, error)
+    return values
 
 
 def _prefixes(currency: str) -> set[str]:

@@ -45,6 +45,14 @@ MENU = (
         (Entry("accounts", "Bank accounts", "landmark"), Entry("assets", "Property & other", "house")),
     ),
     Section("Wealth", (Entry("net-worth", "Net worth", "trending-up"), Entry("portfolios", "Portfolios", "briefcase"))),
+    Section(
+        "Extras",
+        (
+            Entry("insurance", "Insurance", "umbrella"),
+            Entry("receipts", "Receipts", "receipt"),
+            Entry("tax", "Taxation", "scroll-text"),
+        ),
+    ),
 )
 
 

@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from fatfire.web import accounts, assets, dashboard, linking, net_worth, portfolios, shell, sign_in
+from fatfire.web import (
+    accounts,
+    assets,
+    dashboard,
+    insurance,
+    linking,
+    net_worth,
+    portfolios,
+    receipts,
+    shell,
+    sign_in,
+    tax,
+)
 
 urlpatterns = [
     path("", dashboard.show, name="dashboard"),
@@ -19,6 +31,21 @@ urlpatterns = [
     path("assets/<uuid:asset_id>", assets.show_one, name="asset"),
     path("assets/<uuid:asset_id>/rename", assets.rename, name="rename-asset"),
     path("assets/<uuid:asset_id>/close", assets.close, name="close-asset"),
+    path("insurance", insurance.show_all, name="insurance"),
+    path("insurance/new", insurance.add, name="add-policy"),
+    path("insurance/<uuid:policy_id>", insurance.show_one, name="policy"),
+    path("insurance/<uuid:policy_id>/edit", insurance.edit, name="edit-policy"),
+    path("insurance/<uuid:policy_id>/delete", insurance.delete, name="delete-policy"),
+    path("receipts", receipts.show_all, name="receipts"),
+    path("receipts/new", receipts.add, name="add-receipt"),
+    path("receipts/<uuid:receipt_id>", receipts.show_one, name="receipt"),
+    path("receipts/<uuid:receipt_id>/edit", receipts.edit, name="edit-receipt"),
+    path("receipts/<uuid:receipt_id>/delete", receipts.delete, name="delete-receipt"),
+    path("tax", tax.show_all, name="tax"),
+    path("tax/new", tax.add, name="add-tax-year"),
+    path("tax/<uuid:tax_year_id>", tax.show_one, name="tax-year"),
+    path("tax/<uuid:tax_year_id>/edit", tax.edit, name="edit-tax-year"),
+    path("tax/<uuid:tax_year_id>/delete", tax.delete, name="delete-tax-year"),
     path("portfolios", portfolios.show_all, name="portfolios"),
     path("portfolios/new", portfolios.add, name="add-portfolio"),
     path("portfolios/<uuid:portfolio_id>/rename", portfolios.rename, name="rename-portfolio"),

@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from fatfire.kit import clock
-from fatfire.kit.money import MoneyField
+from fatfire.kit.money import MoneyField, optional_money_field
 from tenants.models import SameTenant, TenantForeignKey, TenantModel
 
 
@@ -64,10 +64,10 @@ class Policy(TenantModel):
     number = models.CharField(max_length=60, blank=True)
     person_name = models.CharField(max_length=120, blank=True)  # whose life, health or income; a member or not
     currency = models.CharField(max_length=3)
-    sum_insured = MoneyField(null=True)  # NULL: there is none, as for health or third party
+    sum_insured = optional_money_field()  # NULL: there is none, as for health or third party
     premium = MoneyField()  # of one payment, with its taxes
     premium_frequency = models.CharField(max_length=12, choices=PremiumFrequency.choices)
-    excess = MoneyField(null=True)  # the part of a claim that the insured bears; NULL: not known
+    excess = optional_money_field()  # the part of a claim that the insured bears; NULL: not known
     starts_on = models.DateField()
     ends_on = models.DateField(null=True)  # the last day of cover, or of this period of it; NULL: open-ended
     renews_automatically = models.BooleanField(default=False)  # at the end of `ends_on`

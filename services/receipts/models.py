@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from fatfire.kit import clock
-from fatfire.kit.money import MoneyField
+from fatfire.kit.money import MoneyField, optional_money_field
 from tenants.models import SameTenant, TenantForeignKey, TenantModel
 
 
@@ -20,7 +20,7 @@ class Receipt(TenantModel):
     purchased_on = models.DateField()
     currency = models.CharField(max_length=3)
     total = MoneyField()  # with the tax
-    tax_included = MoneyField(null=True)  # GST, VAT or sales tax in the total; NULL: not known
+    tax_included = optional_money_field()  # GST, VAT or sales tax in the total; NULL: not known
     category = models.CharField(max_length=60, blank=True)
     warranty_until = models.DateField(null=True)  # the last day of it
     note = models.CharField(max_length=500, blank=True)

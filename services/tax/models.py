@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from fatfire.kit import clock
-from fatfire.kit.money import MoneyField
+from fatfire.kit.money import optional_money_field
 from tenants.models import TenantModel
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199
@@ -80,7 +80,7 @@ class TaxYear(TenantModel):
     lodged_on = models.DateField(null=True)
     assessed_on = models.DateField(null=True)
     # The result of the assessment in the jurisdiction's currency: positive is refunded, negative is owed.
-    assessment = MoneyField(null=True)
+    assessment = optional_money_field()
     note = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(default=clock.now, editable=False)
 

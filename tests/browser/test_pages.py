@@ -30,6 +30,9 @@ def test_dashboard(site, home, page, sign_in):
         "Property & other",
         "Net worth",
         "Portfolios",
+        "Insurance",
+        "Receipts",
+        "Taxation",
     ]
     assert page.locator(".stat .big").all_inner_texts() == ["$733,422.17", "\u2212$241,560.68"]
     rows = page.locator(".accounts tbody tr").evaluate_all(

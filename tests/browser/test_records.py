@@ -1,0 +1,108 @@
+"""Policies, receipts and tax years, as a person meets them."""
+
+import pytest
+
+from fatfire import demo_records
+from fatfire.kit.clock import now
+from services.core import operations as core
+from services.core.models import AssetKind, Portfolio, Side
+from services.insurance.models import Policy
+from services.receipts.models import Receipt
+from services.tax.models import TaxYear
+from tenants.isolation import tenant
+from tests.browser.conftest import watch
+from tests.browser.test_pages import PHONE
+
+
+def fill(home):
+    """Give the household the demo's records; return the paths of all pages."""
+    with tenant(home.id):
+        portfolio = Portfolio.objects.get()
+        for name, kind in (("House in Marrickville", AssetKind.PROPERTY), ("Family car", AssetKind.VEHICLE)):
+            core.create_asset(
+                portfolio_id=portfolio.id, name=name, kind=kind, side=Side.ASSET, currency="AUD", at=now()
+            )
+        demo_records.record_all(portfolio, at=now())
+        policy = Policy.objects.get(kind="motor")
+        receipt = Receipt.objects.get(category="Household")
+        tax_year = TaxYear.objects.filter(assessment__lt=0).get()
+    places = {"/insurance": policy.id, "/receipts": receipt.id, "/tax": tax_year.id}
+    return [
+        path + rest
+        for path, id_ in places.items()
+        for rest in ("", "/new", f"/{id_}", f"/{id_}/edit", f"/{id_}/delete")
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_receipt_is_added_after_a_slip(site, home, browser, browser_context_args, sign_in, require_accessible, scheme):
+    context = browser.new_context(**browser_context_args, color_scheme=scheme)
+    page = context.new_page()
+    wrong = watch(page)
+    sign_in(page)
+    page.get_by_role("link", name="Receipts").click()
+    require_accessible(page)
+    page.get_by_role("link", name="Add receipt").click()
+    require_accessible(page)
+    page.get_by_label("Merchant").fill("Tool Shed")
+    page.get_by_label("Total").fill("89,00")
+    page.get_by_role("button", name="Add receipt").click()
+
+    field = page.get_by_label("Total")
+    words = "Enter an amount such as 1,234.50, with commas only between thousands."
+    page.get_by_text(words).wait_for()
+    assert (field.get_attribute("aria-invalid"), field.input_value()) == ("true", "89,00")
+    assert "id_total_error" in field.get_attribute("aria-describedby").split()
+    assert page.locator("#id_total_error").inner_text() == words
+    require_accessible(page)
+
+    field.fill("89.00")
+    page.get_by_role("button", name="Add receipt").click()
+    page.get_by_text("Receipt added").wait_for()
+    require_accessible(page)
+    page.get_by_role("link", name="Receipts").first.click()
+    assert page.locator("tbody .num").all_inner_texts() == ["$89.00"]
+    assert [each for each in wrong if "422" not in each] == []  # the refusal itself, which the browser notes too
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(site, home, page, sign_in, require_accessible, scheme):
+    page.emulate_media(color_scheme=scheme)
+    sign_in(page)
+    for path in fill(home):
+        page.goto(site + path)
+        require_accessible(page)
+
+
+def test_phone_scrolls_one_way(site, home, page, sign_in):
+    page.set_viewport_size(PHONE)
+    sign_in(page)
+    for path in fill(home):
+        page.goto(site + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+
+
+def test_policy_comes_and_goes_without_scripts(site, home, browser, browser_context_args, sign_in):
+    context = browser.new_context(**{**browser_context_args, "java_script_enabled": False})
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    wrong = watch(page)
+    sign_in(page)
+    page.get_by_role("link", name="Insurance").click()
+    page.get_by_role("link", name="Add policy").click()
+    page.get_by_label("What it insures").select_option("Health")
+    page.get_by_label("Insurer").fill("Southern Health")
+    page.get_by_label("Premium").fill("219.85")
+    page.get_by_role("button", name="Add policy").click()
+    page.get_by_text("Policy added").wait_for()
+    page.get_by_role("link", name="Insurance").first.click()
+    assert page.locator(".stat .big").inner_text() == "$2,638.20"
+    page.get_by_role("link", name="Health, Southern Health").click()
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete it").click()
+    page.get_by_text("Health, Southern Health deleted").wait_for()
+    page.get_by_role("heading", name="No policies yet").wait_for()
+
+    assert wrong == []
+    context.close()
