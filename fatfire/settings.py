@@ -9,6 +9,8 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fatfire.console import theme
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -18,6 +20,7 @@ class Environment(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore")
 
     debug: bool = False
+    environment: str = "local"
     secret_key: SecretStr = SecretStr("")
     allowed_hosts: list[str] = ["localhost", "127.0.0.1", "[::1]"]
     database_url: SecretStr = SecretStr("")
@@ -160,6 +163,8 @@ PLAID_CLIENT_ID = ENV.plaid_client_id
 PLAID_SECRET = ENV.plaid_secret
 PLAID_COUNTRY_CODES = ENV.plaid_country_codes
 RATES_URL = ENV.rates_url
+
+UNFOLD = theme.settings(environment=ENV.environment)
 
 SESSION_ENGINE = "fatfire.web.sessions"
 SESSION_COOKIE_AGE = 14 * 24 * 60 * 60

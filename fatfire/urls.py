@@ -2,12 +2,10 @@
 
 import structlog
 from django.conf import settings
-from django.contrib import admin
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.decorators.http import require_safe
-from django.views.generic import RedirectView
 
 from fatfire.api import api
 from services.telemetry.queries import database_is_ready
@@ -40,10 +38,7 @@ urlpatterns = [
     path("", include("fatfire.web.urls")),
 ]
 if OPERATOR_ALIAS in settings.DATABASES:  # a process that may not work across tenants has no console
-    urlpatterns += [
-        path("admin/", admin.site.urls),
-        path("admin", admin.site.admin_view(RedirectView.as_view(pattern_name="admin:index"))),
-    ]
+    urlpatterns += [path("", include("fatfire.console.urls"))]
 
 handler400 = "fatfire.web.errors.bad_request"
 handler403 = "fatfire.web.errors.permission_denied"

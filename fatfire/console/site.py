@@ -7,12 +7,14 @@ from typing import Any
 
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils.csp import CSP
 from django.views.decorators.csp import csp_override
 from django.views.decorators.csrf import csrf_protect
 from unfold.sites import UnfoldAdminSite
 
+from fatfire.console import dashboard
 from fatfire.kit.clock import now
 from fatfire.web import sign_in
 from fatfire.web.access import person_of, signed_in_at, to_sign_in
@@ -44,6 +46,7 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]  # Unfold has no types
     """The console."""
 
     enable_nav_sidebar = False  # Unfold has its own
+    index_title = "Dashboard"
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether an operator asks; `admin_view` has let no one else in."""
@@ -53,10 +56,24 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]  # Unfold has no types
         """Return what every page of the console shows."""
         return {**super().each_context(request), "user": request.user}
 
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the figures."""
+        response: HttpResponse = super().index(request, {**(extra_context or {}), **dashboard.figures(at=now())})
+        return response
+
+    def rates(self, request: HttpRequest) -> HttpResponse:
+        """Show the newest exchange rates, which have no page of Django's: a rate's key is of two columns."""
+        context = {**self.each_context(request), "title": "Exchange rates", **dashboard.rates(at=now())}
+        return TemplateResponse(request, "console/rates.html", context)
+
     def get_urls(self) -> list[URLResolver | URLPattern]:
         """Return Django's and Unfold's URLs without those of passwords, and our own way out."""
         theirs = [each for each in super().get_urls() if getattr(each, "name", None) not in _NOT_OURS]
-        return [path("logout/", self.logout, name="logout"), *theirs]
+        ours = [
+            path("logout/", self.logout, name="logout"),
+            path("rates/", self.admin_view(self.rates), name="rates"),
+        ]
+        return [*ours, *theirs]
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., HttpResponse]:
         """Make `view` a page of the console: for operators, across tenants, in one transaction, never cached.

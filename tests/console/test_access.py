@@ -10,9 +10,10 @@ from django.conf import settings
 from django.contrib.admin import site
 from django.contrib.sessions.models import Session
 from django.test import Client
-from django.urls import URLPattern, get_resolver
+from django.urls import URLPattern
 
 from fatfire.console import site as console
+from fatfire.console import urls
 from fatfire.kit import clock
 from services.accounts import sign_in as accounts
 from services.accounts.admin import TenantAdmin
@@ -28,8 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def paths() -> list[str]:
     """Return a path for each URL of the console, with something in the place of each argument."""
     found = ["/admin", "/admin/"]
-    admin = next(each for each in get_resolver().url_patterns if getattr(each, "namespace", "") == "admin")
-    resolvers = [("/admin/", admin.url_patterns)]
+    resolvers = [("/admin/", urls.urlpatterns[0].url_patterns)]
     while resolvers:
         prefix, patterns = resolvers.pop()
         for each in patterns:
