@@ -1,6 +1,5 @@
 """All settings. The environment is read here and nowhere else; every variable is documented in docs/settings.md."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -9,6 +8,8 @@ from django.utils.csp import CSP
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fatfire.console import theme
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -19,6 +20,7 @@ class Environment(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore")
 
     debug: bool = False
+    environment: str = "local"
     secret_key: SecretStr = SecretStr("")
     allowed_hosts: list[str] = ["localhost", "127.0.0.1", "[::1]"]
     database_url: SecretStr = SecretStr("")
@@ -51,11 +53,17 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "tenants.User"
+AUTHENTICATION_BACKENDS: list[str] = []  # none of Django's: people sign in by a link, programs by a key
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # e-mail addresses are unique whatever their case, by a constraint of its own
 APPEND_SLASH = False
 
 INSTALLED_APPS = [
     "fatfire",
     "fatfire.web",
+    "fatfire.console",  # before Unfold, some of whose templates it replaces
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "fatfire.console.apps.SiteConfig",  # Django's admin
     "tenants",
     "services.telemetry",
     "services.jobs",
@@ -70,6 +78,8 @@ INSTALLED_APPS = [
     "services.analytics",
     "ninja",  # its own Swagger UI files, served from here instead of a CDN
     "django.contrib.contenttypes",
+    "django.contrib.auth",  # the console's forms import it; it signs nobody in (AUTHENTICATION_BACKENDS)
+    "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "django_htmx",
@@ -84,6 +94,8 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",  # `request.user` is nobody; the console says who it is
+    "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -92,17 +104,15 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
     }
 ]
 STATIC_URL = "/static/"
-# Inter comes with the console's theme; its fonts are all that pages use of it.
-_UNFOLD = find_spec("unfold")
-STATICFILES_DIRS = [
-    (f"unfold/{part}", str(Path(folder) / "static" / "unfold" / part))
-    for folder in (_UNFOLD.submodule_search_locations if _UNFOLD else None) or ()
-    for part in ("fonts/inter",)
-]
 WHITENOISE_USE_FINDERS = True  # straight from the packages: nothing to collect on a laptop
 
 
@@ -135,12 +145,16 @@ if ENV.database_owner_url.get_secret_value():
 DATABASE_ADMIN_URL = ENV.database_admin_url  # for manage.py bootstrap_roles alone
 DATABASE_ROUTERS = ["tenants.isolation.RoleRouter"]
 
-# Tables that belong to no tenant: label -> (what app_tenant may do there, why it isn't a tenant's).
+# Tables that belong to no tenant: label -> (what app_tenant may do there, "" for nothing; why it isn't a tenant's).
 SHARED_MODELS: dict[str, tuple[str, str]] = {
     "tenants.User": ("SELECT", "a person may be a member of several tenants"),
     "accounts.SignInToken": ("SELECT, INSERT, UPDATE", "a link is used before it is known where its person belongs"),
     "contenttypes.ContentType": ("SELECT", "the names of the models, which Django's sessions and console ask for"),
     "sessions.Session": ("SELECT, INSERT, UPDATE, DELETE", "a browser's session tells which tenant it is in"),
+    "auth.Permission": ("", "Django's admin asks for the table; nobody has permissions in it"),
+    "auth.Group": ("", "as before"),
+    "auth.Group_permissions": ("", "as before"),
+    "admin.LogEntry": ("", "what operators did in the console, which tenants' owners read in their own audit trail"),
     "exchange.Rate": ("SELECT", "the European Central Bank's rates are the same for everybody"),
 }
 
@@ -153,6 +167,8 @@ PLAID_SECRET = ENV.plaid_secret
 PLAID_COUNTRY_CODES = ENV.plaid_country_codes
 RATES_URL = ENV.rates_url
 
+UNFOLD = theme.settings(environment=ENV.environment)
+
 SESSION_ENGINE = "fatfire.web.sessions"
 SESSION_COOKIE_AGE = 14 * 24 * 60 * 60
 SESSION_COOKIE_HTTPONLY = True
@@ -161,6 +177,7 @@ SESSION_COOKIE_SECURE = ENV.secure_cookies
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = ENV.secure_cookies
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"  # the console's; not the session's row
 CSRF_FAILURE_VIEW = "fatfire.web.errors.csrf_failure"
 
 

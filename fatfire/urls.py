@@ -1,6 +1,7 @@
 """All URLs."""
 
 import structlog
+from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
@@ -8,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from fatfire.api import api
 from services.telemetry.queries import database_is_ready
+from tenants.isolation import OPERATOR_ALIAS
 
 logger = structlog.get_logger(__name__)
 
@@ -35,6 +37,8 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("", include("fatfire.web.urls")),
 ]
+if OPERATOR_ALIAS in settings.DATABASES:  # a process that may not work across tenants has no console
+    urlpatterns += [path("", include("fatfire.console.urls"))]
 
 handler400 = "fatfire.web.errors.bad_request"
 handler403 = "fatfire.web.errors.permission_denied"

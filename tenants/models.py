@@ -57,6 +57,15 @@ class User(AbstractBaseUser):
     def __str__(self) -> str:
         return self.email
 
+    @property
+    def is_staff(self) -> bool:
+        """Return `is_operator`, by the name that Django's admin knows."""
+        return self.is_operator
+
+    def has_usable_password(self) -> bool:
+        """Return False: nobody has a password."""
+        return False
+
     def get_session_auth_hash(self) -> str:
         """Return what a session of this person must carry; it changes with `session_epoch`, not with a password."""
         return salted_hmac("tenants.User.session", f"{self.id}:{self.session_epoch}", algorithm="sha256").hexdigest()

@@ -19,12 +19,13 @@ def converge(connection: BaseDatabaseWrapper) -> None:
         f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {roles}",
     ]
     existing = set(connection.introspection.table_names())
-    for model in apps.get_models():
+    for model in apps.get_models(include_auto_created=True):
         table, isolation = model._meta.db_table, isolation_of(model)
         if table not in existing:
             continue
         privileges = isolation.privileges if isolation else settings.SHARED_MODELS[model._meta.label][0]
-        statements.append(f'GRANT {privileges} ON "{table}" TO app_tenant')
+        if privileges:
+            statements.append(f'GRANT {privileges} ON "{table}" TO app_tenant')
         statements.append(f'GRANT SELECT, INSERT, UPDATE, DELETE ON "{table}" TO app_operator')
     with connection.cursor() as cursor:
         cursor.execute("; ".join(statements))

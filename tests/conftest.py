@@ -11,7 +11,7 @@ from psycopg import sql
 
 from tests.plugin import admin_dsn
 
-KEPT_TABLES = {"django_migrations"}
+KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission"}  # written by migrate
 
 # How long an example takes says nothing on a machine that is shared.
 hypothesis.settings.register_profile("shared", deadline=None)

@@ -1,5 +1,6 @@
 """Who may see a page: from the session to the person, their household, and one transaction of it."""
 
+import datetime as dt
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -7,6 +8,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,24 +20,43 @@ from fatfire.kit.errors import DomainError, PermissionDenied
 from fatfire.web.errors import error_page
 from services.accounts import sign_in
 from services.accounts.queries import Principal
-from services.accounts.sign_in import Person
-from tenants.isolation import acting_as, tenant
+from services.accounts.sign_in import Person, SignedIn
+from tenants.isolation import OPERATOR_ALIAS, acting_as, tenant
 from tenants.permissions import required_role
 
-_USER, _TENANT, _HASH = "user_id", "tenant_id", "session_hash"
+CONSOLE = "/admin/"
+_USER, _TENANT, _HASH, _SIGNED_IN = "user_id", "tenant_id", "session_hash", "signed_in"
+_NOWHERE = str(UUID(int=0))
 
 
-def begin_session(request: HttpRequest, *, user_id: UUID, tenant_id: UUID, session_hash: str) -> None:
-    """Make the browser's session the person's in the tenant, under a new key and with nothing from before."""
+def begin_session(
+    request: HttpRequest, *, user_id: UUID, tenant_id: UUID | None, session_hash: str, at: dt.datetime
+) -> None:
+    """Make the browser's session the person's in the tenant, under a new key and with nothing from before.
+
+    `at` is when the person signed in. Without a tenant there are no pages but the operators' console.
+    """
     request.session.flush()
-    request.session[_USER], request.session[_TENANT] = str(user_id), str(tenant_id)
-    request.session[_HASH] = session_hash
+    request.session[_USER], request.session[_HASH] = str(user_id), session_hash
+    request.session[_SIGNED_IN] = at.timestamp()
+    if tenant_id is not None:
+        request.session[_TENANT] = str(tenant_id)
 
 
 def enter(request: HttpRequest, *, tenant_id: UUID) -> None:
     """Move the session to another tenant of the same person; what it knew of the first is forgotten."""
     user_id, session_hash = UUID(request.session[_USER]), request.session[_HASH]
-    begin_session(request, user_id=user_id, tenant_id=tenant_id, session_hash=session_hash)
+    begin_session(request, user_id=user_id, tenant_id=tenant_id, session_hash=session_hash, at=signed_in_at(request))
+
+
+def signed_in_at(request: HttpRequest) -> dt.datetime:
+    """Return when the session's person signed in (aware); for a session from before this was kept, long ago."""
+    return dt.datetime.fromtimestamp(request.session.get(_SIGNED_IN, 0), dt.UTC)
+
+
+def has_console(person: Person | SignedIn) -> bool:
+    """Return whether the person may go to the operators' console, and this process has one."""
+    return person.is_operator and OPERATOR_ALIAS in settings.DATABASES
 
 
 def person_of(request: HttpRequest) -> Person | None:
@@ -59,7 +80,9 @@ def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         person = person_of(request)
         if person is None:
             return to_sign_in(request)
-        tenant_id = UUID(request.session[_TENANT])
+        if _TENANT not in request.session and has_console(person):
+            return HttpResponseRedirect(CONSOLE)  # an operator who is in no household
+        tenant_id = UUID(request.session.get(_TENANT, _NOWHERE))
         if tenant_id not in person.tenant_ids:
             request.session.flush()
             return to_sign_in(request)

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from fatfire.kit.clock import now
 from fatfire.kit.errors import DomainError
-from fatfire.web.access import begin_session, enter, person_of, to_sign_in
+from fatfire.web.access import begin_session, enter, has_console, person_of, to_sign_in
 from fatfire.web.errors import error_page
 from fatfire.web.mail import send_sign_in_link
 from services.accounts import sign_in as accounts
@@ -55,15 +55,17 @@ def use_link(request: HttpRequest, secret: str) -> HttpResponse:
     at = now()
     try:
         person = accounts.use_sign_in_token(secret=secret, at=at)
-        if not person.tenant_ids:
+        if not person.tenant_ids and not has_console(person):
             message = "You are in no household yet: ask a member of one to invite you."
             raise accounts.NotAMember(message)
-        accounts.enter_tenant(user_id=person.user_id, tenant_id=person.tenant_ids[0], action="sign_in", at=at)
+        tenant_id = person.tenant_ids[0] if person.tenant_ids else None
+        if tenant_id:
+            accounts.enter_tenant(user_id=person.user_id, tenant_id=tenant_id, action="sign_in", at=at)
     except (accounts.SignInLinkInvalid, accounts.NotAMember) as error:
         return error_page(
             request, status=error.status, title="You are not signed in", detail=error.detail, code=error.code
         )
-    begin_session(request, user_id=person.user_id, tenant_id=person.tenant_ids[0], session_hash=person.session_hash)
+    begin_session(request, user_id=person.user_id, tenant_id=tenant_id, session_hash=person.session_hash, at=at)
     return HttpResponseRedirect(person.next_path)
 
 

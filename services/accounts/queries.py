@@ -128,3 +128,13 @@ def principal_of(request: HttpRequest) -> Principal:
     if principal is None:
         raise NotAuthenticated
     return principal
+
+
+def tenant_count() -> int:
+    """Return how many tenants there are. Across tenants."""
+    return Tenant.objects.count()
+
+
+def user_count() -> int:
+    """Return how many people there are."""
+    return User.objects.count()

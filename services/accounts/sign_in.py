@@ -53,6 +53,7 @@ class SignedIn:
     session_hash: str
     tenant_ids: tuple[UUID, ...]
     next_path: str
+    is_operator: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Person:
     email: str
     name: str
     tenant_ids: tuple[UUID, ...]
+    is_operator: bool
 
 
 def local_path(path: str) -> str:
@@ -119,7 +121,13 @@ def use_sign_in_token(*, secret: str, at: dt.datetime) -> SignedIn:
         tokens.filter(user=token.user).update(used_at=at)
         user, tenant_ids = token.user, _tenant_ids(token.user_id)
     named = sorted((_name_of(each).casefold(), str(each), each) for each in tenant_ids)
-    return SignedIn(user.id, user.get_session_auth_hash(), tuple(each for _, _, each in named), token.next_path)
+    return SignedIn(
+        user.id,
+        user.get_session_auth_hash(),
+        tuple(each for _, _, each in named),
+        token.next_path,
+        is_operator=user.is_operator,
+    )
 
 
 def enter_tenant(*, user_id: UUID, tenant_id: UUID, action: str, at: dt.datetime) -> None:
@@ -146,7 +154,7 @@ def person_of_session(*, user_id: UUID, session_hash: str) -> Person | None:
         user = User.objects.filter(id=user_id).first()
         if user is None or not constant_time_compare(session_hash, user.get_session_auth_hash()):
             return None
-        return Person(user.id, user.email, user.name, _tenant_ids(user.id))
+        return Person(user.id, user.email, user.name, _tenant_ids(user.id), is_operator=user.is_operator)
 
 
 def principal_of_member(*, user_id: UUID) -> Principal | None:

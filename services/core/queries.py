@@ -98,3 +98,13 @@ def newest_observation(*, portfolio_id: UUID) -> dt.datetime | None:
         at=Max("observed_at")
     )["at"]
     return newest
+
+
+def portfolio_count() -> int:
+    """Return how many portfolios there are in the scope."""
+    return Portfolio.objects.count()
+
+
+def asset_count() -> int:
+    """Return how many assets and debts there are in the scope, closed ones too."""
+    return Asset.objects.count()

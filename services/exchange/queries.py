@@ -95,6 +95,27 @@ def newest_load() -> int:
     return Rate.objects.aggregate(number=Max("load"))["number"] or 0
 
 
+@dataclass(frozen=True, slots=True)
+class NewestRate:
+    """The newest rate of a currency: units per euro, and its day."""
+
+    currency: str
+    per_euro: Decimal
+    on: dt.date
+
+
+def newest_rates() -> list[NewestRate]:
+    """Return the newest rate of each currency that has any, by currency."""
+    newest = Rate.objects.order_by("currency", "-on").distinct("currency")
+    return [NewestRate(*row) for row in newest.values_list("currency", "per_euro", "on")]
+
+
+def newest_day() -> dt.date | None:
+    """Return the day of the newest rates; None before the first load."""
+    newest: dt.date | None = Rate.objects.aggregate(day=Max("on"))["day"]
+    return newest
+
+
 def first_day_changed(*, since: int) -> dt.date | None:
     """Return the first day on which a conversion may differ from what it was after the load `since`; None: none does.
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from services.integration.models import Link, LinkedAccount
+from services.integration.models import Link, LinkedAccount, LinkState
 
 
 def list_links() -> QuerySet[Link]:
@@ -24,3 +24,8 @@ def get_link(*, link_id: UUID) -> Link:
 def list_linked_accounts(*, portfolio_id: UUID) -> QuerySet[LinkedAccount]:
     """Return the accounts that came into the portfolio through links; each asset has one at most."""
     return LinkedAccount.objects.filter(link__portfolio_id=portfolio_id)
+
+
+def revoked_link_count() -> int:
+    """Return how many links wait for their person to consent anew at the bank."""
+    return Link.objects.filter(state=LinkState.REVOKED).count()

@@ -55,6 +55,9 @@ class Job(TenantModel):
         indexes: ClassVar = [
             # The newest jobs of a tenant.
             models.Index(fields=["tenant", "-created_at", "-id"], name="jobs_job_newest"),
+            # The newest of all, and what ended lately, for operators.
+            models.Index(fields=["-created_at", "-id"], name="jobs_job_newest_of_all"),
+            models.Index(fields=["finished_at"], name="jobs_job_ended"),
         ]
 
     def __str__(self) -> str:
@@ -95,6 +98,8 @@ class JobStep(TenantModel):
             # The sweep, across tenants: what is due and what was lost.
             models.Index(fields=["run_after"], condition=Q(state="queued"), name="jobs_step_due"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="jobs_step_leased"),
+            # The steps of jobs across tenants: the console's, and the claims of the platform's jobs.
+            models.Index(fields=["job"], name="jobs_step_of_job"),
         ]
 
     def __str__(self) -> str:

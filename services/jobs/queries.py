@@ -2,9 +2,11 @@
 
 import datetime as dt
 from collections.abc import Collection
+from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Count, Min, Prefetch, Q, QuerySet
+from django.db.models.functions import TruncHour
 
 from services.jobs.models import Job, JobStep, State
 from tenants.isolation import operator
@@ -48,3 +50,39 @@ def due_jobs(*, at: dt.datetime) -> list[tuple[UUID, UUID | None]]:
     with operator():
         due = JobStep.objects.filter(state=State.QUEUED, run_after__lte=at).order_by("run_after", "id")
         return list(due.values_list("job_id", "tenant_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class EndedInHour:
+    """How many jobs succeeded and failed in the hour that begins at `hour` (UTC)."""
+
+    hour: dt.datetime
+    succeeded: int
+    failed: int
+
+
+def open_jobs_by_state() -> dict[str, int]:
+    """Return how many jobs are queued and running; a state without any is absent."""
+    open_jobs = Job.objects.filter(state__in=[State.QUEUED, State.RUNNING])
+    return dict(open_jobs.order_by().values_list("state").annotate(Count("id")))
+
+
+def ended_by_hour(*, since: dt.datetime) -> list[EndedInHour]:
+    """Return the jobs that ended at or after `since`, by hour; hours in which none did are absent."""
+    ended = Job.objects.filter(finished_at__gte=since).annotate(hour=TruncHour("finished_at")).values("hour")
+    counted = ended.annotate(
+        succeeded=Count("id", filter=Q(state=State.SUCCEEDED)), failed=Count("id", filter=Q(state=State.FAILED))
+    )
+    return [EndedInHour(**row) for row in counted.order_by("hour")]
+
+
+def newest_failures(*, since: dt.datetime, most: int) -> list[Job]:
+    """Return the jobs that failed at or after `since`, with their tenants, newest first."""
+    failed = Job.objects.filter(state=State.FAILED, finished_at__gte=since).select_related("tenant")
+    return list(failed.order_by("-finished_at", "-id")[:most])
+
+
+def longest_wait(*, at: dt.datetime) -> dt.timedelta:
+    """Return for how long the step that waits longest could have been run; zero when none is due."""
+    oldest = JobStep.objects.filter(state=State.QUEUED, run_after__lte=at).aggregate(since=Min("run_after"))["since"]
+    return at - oldest if oldest else dt.timedelta(0)

@@ -28,10 +28,10 @@ _OUR_SCHEMAS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 def declared_privileges() -> dict[str, set[str]]:
     """Return what app_tenant may do with each table, as the models and SHARED_MODELS say."""
     declared = {RECORD_OF_MIGRATIONS: set[str]()}
-    for model in apps.get_models():
+    for model in apps.get_models(include_auto_created=True):
         isolation = isolation_of(model)
         words = isolation.privileges if isolation else settings.SHARED_MODELS[model._meta.label][0]
-        declared[model._meta.db_table] = set(words.split(", "))
+        declared[model._meta.db_table] = set(words.split(", ")) - {""}
     return declared
 
 

