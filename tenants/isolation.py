@@ -107,6 +107,28 @@ def operator() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def tenant_beside_operator(tenant_id: UUID) -> Iterator[None]:
+    """Run the block as this tenant though `operator()` is open: an operator's write that may do no more than theirs.
+
+    It has a transaction of its own, on the tenant's connection and with the tenant's rights, which is committed at the
+    end of the block whatever becomes of the operator's.
+
+    Raises:
+        ScopeConflict: no `operator()` block is open.
+    """
+    outer = _current.get()
+    if outer is None or outer.alias != OPERATOR_ALIAS:
+        msg = f"tenant_beside_operator({tenant_id}) inside {outer}"
+        raise ScopeConflict(msg)
+    token = _current.set(None)
+    try:
+        with tenant(tenant_id):
+            yield
+    finally:
+        _current.reset(token)
+
+
+@contextlib.contextmanager
 def tenant_or_operator(tenant_id: UUID | None) -> Iterator[None]:
     """Run the block as the tenant, or across tenants where the row that names it has none (a job of the platform)."""
     with operator() if tenant_id is None else tenant(tenant_id):

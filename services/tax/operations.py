@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -83,7 +84,7 @@ def delete_tax_year(*, tax_year_id: UUID, at: dt.datetime) -> None:
     tax_year.delete()
 
 
-def _record(action: str, tax_year: TaxYear, *, at: dt.datetime, **details: str | list[str]) -> None:
+def _record(action: str, tax_year: TaxYear, *, at: dt.datetime, **details: Any) -> None:
     audit.record(action=action, subject="tax_year", subject_id=tax_year.id, at=at, **details)
 
 

@@ -1,7 +1,6 @@
 """The operators' console in a browser: no breach of its policy, nothing unreadable, light and dark."""
 
 import datetime as dt
-import re
 import uuid
 
 import pytest
@@ -11,7 +10,7 @@ from fatfire.kit.clock import now
 from services.accounts.sign_in import create_sign_in_token
 from services.exchange.models import Rate
 from services.jobs import operations as jobs
-from services.jobs.models import Job, State
+from services.jobs.models import Job
 from services.telemetry.models import Invocation
 from tenants.isolation import operator, tenant
 from tenants.models import User
