@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "tenants",
     "services.telemetry",
     "services.jobs",
+    "services.messaging",
     "services.accounts",
     "services.core",
     "services.exchange",
@@ -134,8 +135,9 @@ DATABASE_ROUTERS = ["tenants.isolation.RoleRouter"]
 
 # Tables that belong to no tenant: label -> (what app_tenant may do there, why it isn't a tenant's).
 SHARED_MODELS: dict[str, tuple[str, str]] = {
-    "tenants.User": ("SELECT", "a person may be a member of several tenants"),
-    "accounts.SignInToken": ("SELECT, INSERT, UPDATE", "a link is used before it is known where its person belongs"),
+    "tenants.User": ("SELECT", "a person may be a member of several tenants; shown to those alone"),
+    "accounts.SignInRequest": ("", "nobody is known yet; written by an SQL function and read by the platform's job"),
+    "accounts.SignInToken": ("SELECT, UPDATE", "a link is used before it is known where its person belongs"),
     "contenttypes.ContentType": ("SELECT", "the names of the models, which Django's sessions and console ask for"),
     "sessions.Session": ("SELECT, INSERT, UPDATE, DELETE", "a browser's session tells which tenant it is in"),
     "exchange.Rate": ("SELECT", "the European Central Bank's rates are the same for everybody"),
@@ -168,7 +170,7 @@ def _mailer(url: SecretStr) -> dict[str, Any]:
     """
     parts = urlsplit(url.get_secret_value() or "smtp://MAIL_URL-is-not-set.invalid")
     if parts.scheme == "file":
-        return {"BACKEND": "fatfire.web.mail.LocalBackend", "OPTIONS": {"folder": unquote(parts.path)}}
+        return {"BACKEND": "services.messaging.local.LocalBackend", "OPTIONS": {"folder": unquote(parts.path)}}
     options = {
         "host": parts.hostname,
         "port": parts.port or 587,

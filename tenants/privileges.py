@@ -24,7 +24,8 @@ def converge(connection: BaseDatabaseWrapper) -> None:
         if table not in existing:
             continue
         privileges = isolation.privileges if isolation else settings.SHARED_MODELS[model._meta.label][0]
-        statements.append(f'GRANT {privileges} ON "{table}" TO app_tenant')
+        if privileges:
+            statements.append(f'GRANT {privileges} ON "{table}" TO app_tenant')
         statements.append(f'GRANT SELECT, INSERT, UPDATE, DELETE ON "{table}" TO app_operator')
     with connection.cursor() as cursor:
         cursor.execute("; ".join(statements))

@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 
 from fatfire.kit import clock
 from fatfire.kit.errors import DomainError, InvalidInput

@@ -110,10 +110,10 @@ def list_audit_events() -> QuerySet[AuditEvent]:
 
 
 def get_user(*, user_id: UUID) -> User:
-    """Return a person, whatever their tenants.
+    """Return a member of the tenant.
 
     Raises:
-        User.DoesNotExist: there is none.
+        User.DoesNotExist: not this tenant's.
     """
     return User.objects.get(id=user_id)
 
