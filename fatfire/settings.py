@@ -33,6 +33,9 @@ class Environment(BaseSettings):
     plaid_country_codes: list[str] = ["US"]
     rates_url: str = ""
     jobs_resend_after_seconds: int = Field(default=10, ge=1)
+    site_url: str = Field(default="", pattern=r"^(https?://[^/\s?#@]+)?$")
+    trusted_proxies: int = Field(default=0, ge=0)
+    api_requests_per_minute: int = Field(default=600, ge=1)
     secure_cookies: bool = True
     mail_url: SecretStr = SecretStr("")
     mail_from: str = "fatfire@localhost"
@@ -140,6 +143,7 @@ SHARED_MODELS: dict[str, tuple[str, str]] = {
     "accounts.SignInToken": ("SELECT, UPDATE", "a link is used before it is known where its person belongs"),
     "contenttypes.ContentType": ("SELECT", "the names of the models, which Django's sessions and console ask for"),
     "sessions.Session": ("SELECT, INSERT, UPDATE, DELETE", "a browser's session tells which tenant it is in"),
+    "telemetry.RequestCount": ("", "requests of nobody known; counted by an SQL function"),
     "exchange.Rate": ("SELECT", "the European Central Bank's rates are the same for everybody"),
 }
 
@@ -151,6 +155,9 @@ PLAID_CLIENT_ID = ENV.plaid_client_id
 PLAID_SECRET = ENV.plaid_secret
 PLAID_COUNTRY_CODES = ENV.plaid_country_codes
 RATES_URL = ENV.rates_url
+SITE_URL = ENV.site_url
+API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
+TRUSTED_PROXIES = ENV.trusted_proxies
 
 SESSION_ENGINE = "fatfire.web.sessions"
 SESSION_COOKIE_AGE = 14 * 24 * 60 * 60

@@ -22,6 +22,8 @@ class ApiKey(TenantModel):
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
+    counted_minute = models.DateTimeField(null=True)  # when it began
+    counted_requests = models.PositiveIntegerField(default=0, db_default=0)  # answered within it
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta(TenantModel.Meta):

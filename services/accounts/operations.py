@@ -10,8 +10,8 @@ from django.db import IntegrityError, connection
 from fatfire.kit import clock
 from fatfire.kit.errors import DomainError, InvalidInput
 from fatfire.kit.money import require_currency
-from services.accounts.models import ApiKey
-from services.accounts.queries import Principal, digest_of
+from services.accounts.models import ApiKey, SignInRequest, SignInToken
+from services.accounts.queries import Principal, digest_of, minute_of
 from tenants import audit
 from tenants.isolation import operator
 from tenants.models import Membership, Tenant, User
@@ -121,7 +121,10 @@ def revoke_api_key(*, api_key_id: UUID, at: dt.datetime) -> None:
 
 
 def note_key_use(*, principal: Principal, at: dt.datetime) -> None:
-    """Remember that the principal's key was used; to the minute, so that most requests write nothing."""
+    """Remember that a request with the principal's key was answered, and count it within its minute.
+
+    One statement, so that none is lost; to be called in a short transaction, since requests with one key wait here.
+    """
     if principal.api_key_id is None:
         return  # a session, not a key
     if principal.key_used_at is None or at - principal.key_used_at > dt.timedelta(minutes=1):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import connection, connections
 
-from services.telemetry.models import Invocation
+from services.telemetry.models import Invocation, RequestCount
 from tenants.isolation import current_alias, current_tenant_id
 
 Kind = Invocation.Kind
@@ -55,24 +55,15 @@ def record_invocation(run: Run) -> None:
         )
 
 
-def record_anonymous_request(run: Run) -> None:
-    """Add a request that no tenant made (signed out, refused, unknown key), in a `shared()` block.
+def count_request(run: Run) -> None:
+    """Count a request that is not recorded by itself, in a `shared()` block; see `RequestCount`.
 
-    app_tenant may not write rows without a tenant; this SQL function may, and writes nothing else.
+    app_tenant may not touch the counts; this SQL function adds one and does nothing else.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT lookup.record_anonymous_request(%s, %s, %s::int, %s, %s, %s, %s, %s)",
-            [
-                run.name[:120],
-                run.outcome,
-                run.status,
-                run.error_code,
-                run.started_at,
-                _duration_ms(run),
-                _is_cold_start(),
-                run.request_id,
-            ],
+            "SELECT lookup.count_request(%s, %s::int, %s, %s, %s)",
+            [run.name[:120], run.status, run.error_code, run.started_at, _duration_ms(run)],
         )
 
 
