@@ -32,6 +32,8 @@ class Environment(BaseSettings):
     plaid_secret: SecretStr = SecretStr("")
     plaid_country_codes: list[str] = ["US"]
     rates_url: str = ""
+    keep_invocations_days: int = Field(default=90, ge=1)
+    keep_jobs_days: int = Field(default=90, ge=1)
     jobs_resend_after_seconds: int = Field(default=10, ge=1)
     site_url: str = Field(default="", pattern=r"^(https?://[^/\s?#@]+)?$")
     trusted_proxies: int = Field(default=0, ge=0)
@@ -69,6 +71,7 @@ INSTALLED_APPS = [
     "services.history",
     "services.integration",
     "services.analytics",
+    "services.cleanup",
     "ninja",  # its own Swagger UI files, served from here instead of a CDN
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -148,6 +151,8 @@ SHARED_MODELS: dict[str, tuple[str, str]] = {
 }
 
 BROKER_URL = ENV.broker_url
+KEEP_INVOCATIONS_DAYS = ENV.keep_invocations_days
+KEEP_JOBS_DAYS = ENV.keep_jobs_days
 JOBS_RESEND_AFTER_SECONDS = ENV.jobs_resend_after_seconds
 MASTER_KEY_FILE = ENV.master_key_file
 PLAID_URL = ENV.plaid_url

@@ -30,6 +30,10 @@ from psycopg.rows import dict_row
 import services
 from fatfire.kit import http
 from fatfire.kit.serving import Server
+from services.accounts import sign_in
+from services.accounts.jobs import SEND_SIGN_IN_LINK
+from services.accounts.models import SignInRequest, SignInToken
+from services.cleanup.jobs import APPLY_RETENTION
 from services.core.jobs import REVALUE_PORTFOLIO
 from services.core.models import AssetKind, Side
 from services.exchange.jobs import LOAD_RATES
@@ -40,7 +44,8 @@ from services.integration import operations as integration
 from services.integration.jobs import REMOVE_LINK, SYNC_LINK
 from services.jobs import operations as jobs
 from services.jobs.jobs import JobKind, Reach
-from services.jobs.models import Job, State
+from services.jobs.models import Job, JobStep, State
+from services.telemetry.models import RequestCount
 from tenants.isolation import operator, tenant, tenant_or_operator
 from tenants.models import Membership
 from tests.contracts.bank import NOW, TODAY, Bank
@@ -144,12 +149,49 @@ def rates(_: Bank) -> Work:
     return Work(job.id, LOAD_RATES, make_tenant().id)
 
 
+def sign_in_link(_: Bank) -> Work:
+    """A link that someone asked for, the only one there is."""
+    with operator():
+        SignInToken.objects.all().delete()
+        SignInRequest.objects.all().delete()
+        Job.objects.filter(kind=SEND_SIGN_IN_LINK.name).delete()
+    owner = make_tenant()
+    sign_in.request_sign_in(email=f"owner@{owner.slug}.example", network="192.0.2.1", next_path="/", at=AT)
+    with operator():
+        job = Job.objects.get(kind=SEND_SIGN_IN_LINK.name)
+    return Work(job.id, SEND_SIGN_IN_LINK, owner.id)
+
+
+def old_rows(_: Bank) -> Work:
+    """Rows that were kept for long enough, beside some that were not."""
+    owner, long_ago = make_tenant(), AT - dt.timedelta(days=100)
+    with tenant(owner.id):
+        for ended_at in (long_ago, AT):
+            done = Job.objects.create(kind="test.x", state=State.SUCCEEDED, created_at=long_ago, finished_at=ended_at)
+            JobStep.objects.create(job=done, name="run", position=0, state=State.SUCCEEDED, run_after=long_ago)
+    with operator():
+        RequestCount.objects.create(minute=long_ago, name="GET /", status=200, requests=1, duration_ms=1)
+        Session.objects.create(session_key=str(owner.id), session_data="", expire_date=long_ago)
+        asked = SignInRequest.objects.create(email="owner@x.example", created_at=long_ago)
+        SignInToken.objects.create(
+            user_id=Membership.objects.get(tenant=owner).user_id,
+            request=asked,
+            digest=owner.id.bytes * 2,
+            created_at=long_ago,
+            expires_at=long_ago,
+        )
+        job = jobs.enqueue(kind=APPLY_RETENTION, at=AT)
+    return Work(job.id, APPLY_RETENTION, owner.id)
+
+
 SCENARIOS: dict[str, Callable[[Bank], Work]] = {
     SYNC_LINK.name: sync_with_news,
     REMOVE_LINK.name: removal_of_a_link,
     REVALUE_PORTFOLIO.name: revaluation,
     ROLL_UP_DUE.name: rollup_of_all,
     LOAD_RATES.name: rates,
+    SEND_SIGN_IN_LINK.name: sign_in_link,
+    APPLY_RETENTION.name: old_rows,
 }
 
 

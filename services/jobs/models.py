@@ -55,6 +55,8 @@ class Job(TenantModel):
         indexes: ClassVar = [
             # The newest jobs of a tenant.
             models.Index(fields=["tenant", "-created_at", "-id"], name="jobs_job_newest"),
+            # What ended longest ago, of all tenants, for retention.
+            models.Index(fields=["finished_at"], condition=Q(finished_at__isnull=False), name="jobs_job_finished"),
         ]
 
     def __str__(self) -> str:
@@ -92,6 +94,8 @@ class JobStep(TenantModel):
             ),
         ]
         indexes: ClassVar = [
+            # A job's steps, for who works across tenants; and the foreign key's own question when a job is deleted.
+            models.Index(fields=["job"], name="jobs_step_of_job"),
             # The sweep, across tenants: what is due and what was lost.
             models.Index(fields=["run_after"], condition=Q(state="queued"), name="jobs_step_due"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="jobs_step_leased"),

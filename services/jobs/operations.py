@@ -375,6 +375,18 @@ def end_leases(*, at: dt.datetime) -> int:
         return running.update(lease_until=at - dt.timedelta(microseconds=1))
 
 
+def delete_finished_jobs(*, before: dt.datetime, limit: int) -> int:
+    """Delete up to `limit` jobs that ended before, with their steps; return how many jobs. In `operator()`.
+
+    One that is being tried again at this moment is passed over.
+    """
+    old = Job.objects.filter(finished_at__lt=before).order_by("finished_at")
+    # Locked before they are deleted: a job that was opened again since has lost its end, and isn't found.
+    ids = list(old.select_for_update(skip_locked=True).values_list("id", flat=True)[:limit])
+    Job.objects.filter(id__in=ids).delete()
+    return len(ids)
+
+
 def _present(value: UUID | None) -> UUID:
     if value is None:
         msg = "this kind of job has none"

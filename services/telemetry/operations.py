@@ -67,6 +67,18 @@ def count_request(run: Run) -> None:
         )
 
 
+def delete_invocations(*, before: dt.datetime, limit: int) -> int:
+    """Delete up to `limit` invocations that began before, oldest first; return how many. In `operator()`."""
+    old = Invocation.objects.filter(started_at__lt=before).order_by("started_at")
+    return Invocation.objects.filter(id__in=old.values("id")[:limit]).delete()[0]
+
+
+def delete_request_counts(*, before: dt.datetime, limit: int) -> int:
+    """Delete up to `limit` counts of minutes before, oldest first; return how many. In `operator()`."""
+    old = RequestCount.objects.filter(minute__lt=before).order_by("minute")
+    return RequestCount.objects.filter(id__in=old.values("id")[:limit]).delete()[0]
+
+
 def _duration_ms(run: Run) -> int:
     return max(0, round((run.ended_at - run.started_at).total_seconds() * 1000))
 
