@@ -55,7 +55,7 @@ class Job(TenantModel):
         indexes: ClassVar = [
             # The newest jobs of a tenant.
             models.Index(fields=["tenant", "-created_at", "-id"], name="jobs_job_newest"),
-            # The newest of all, and what ended lately, for operators.
+            # The newest of all, what ended lately, for operators; and what ended longest ago, for retention.
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest_of_all"),
             models.Index(fields=["finished_at"], name="jobs_job_ended"),
         ]
@@ -95,6 +95,8 @@ class JobStep(TenantModel):
             ),
         ]
         indexes: ClassVar = [
+            # A job's steps, for who works across tenants; and the foreign key's own question when a job is deleted.
+            models.Index(fields=["job"], name="jobs_step_of_job"),
             # The sweep, across tenants: what is due and what was lost.
             models.Index(fields=["run_after"], condition=Q(state="queued"), name="jobs_step_due"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="jobs_step_leased"),
