@@ -36,6 +36,7 @@ from fatfire.problems import (
 from services.accounts.api import router as accounts
 from services.accounts.queries import Principal
 from services.analytics.api import router as analytics
+from services.cleanup.api import router as cleanup
 from services.core.api import router as core
 from services.exchange.api import router as exchange
 from services.insurance.api import router as insurance
@@ -164,7 +165,7 @@ def _bind(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 api.add_decorator(_bind, mode="view")
-for router in (accounts, core, analytics, integration, insurance, receipts, tax, exchange, jobs):
+for router in (accounts, core, cleanup, analytics, integration, insurance, receipts, tax, exchange, jobs):
     api.add_router("", router)
 
 

@@ -33,9 +33,10 @@ from fatfire.kit.serving import Server
 from services.accounts import sign_in
 from services.accounts.jobs import SEND_SIGN_IN_LINK
 from services.accounts.models import SignInRequest, SignInToken
-from services.cleanup.jobs import APPLY_RETENTION
+from services.cleanup.jobs import APPLY_RETENTION, DELETE_PORTFOLIO
+from services.cleanup.operations import request_portfolio_deletion
 from services.core.jobs import REVALUE_PORTFOLIO
-from services.core.models import AssetKind, Side
+from services.core.models import AssetKind, Portfolio, Side
 from services.exchange.jobs import LOAD_RATES
 from services.exchange.models import Rate
 from services.exchange.operations import load_rates
@@ -51,7 +52,9 @@ from tenants.models import Membership
 from tests.contracts.bank import NOW, TODAY, Bank
 from tests.factories import AT, make_asset, make_portfolio, make_tenant, set_value
 from tests.factories import TODAY as FACTORY_TODAY
+from tests.services.insurance.rows import make_policy
 from tests.services.messaging.smtp import running_mail_server
+from tests.services.receipts.rows import make_receipt
 from tests.slices.linked import account_of, connected_bank, link_bank
 from tests.workers import planted
 from tests.workers.forker import Forker, running_forker
@@ -184,6 +187,18 @@ def old_rows(_: Bank) -> Work:
     return Work(job.id, APPLY_RETENTION, owner.id)
 
 
+def deletion_of_a_portfolio(bank: Bank) -> Work:
+    """The end of a portfolio with a link in use, accounts and their history, and records."""
+    linked = link_bank(bank, history_days=3)
+    run_due(now=lambda: NOW)
+    with tenant(linked.tenant_id):
+        portfolio = Portfolio.objects.get()
+        make_policy(portfolio)
+        make_receipt(portfolio, purchased_on=TODAY)
+        job = request_portfolio_deletion(portfolio_id=portfolio.id, at=NOW)
+    return Work(job.id, DELETE_PORTFOLIO, linked.tenant_id, at=NOW)
+
+
 SCENARIOS: dict[str, Callable[[Bank], Work]] = {
     SYNC_LINK.name: sync_with_news,
     REMOVE_LINK.name: removal_of_a_link,
@@ -192,6 +207,7 @@ SCENARIOS: dict[str, Callable[[Bank], Work]] = {
     LOAD_RATES.name: rates,
     SEND_SIGN_IN_LINK.name: sign_in_link,
     APPLY_RETENTION.name: old_rows,
+    DELETE_PORTFOLIO.name: deletion_of_a_portfolio,
 }
 
 

@@ -21,12 +21,16 @@ class Portfolio(TenantModel):
     currency = models.CharField(max_length=3)
     time_zone = models.CharField(max_length=64)
     revalue_from = models.DateField(null=True)  # the first day whose worth must be worked out again; history clears it
+    # Since when it is being deleted: shown nowhere and added to by nobody, until the job has taken all that is in it.
+    deleting_since = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta(TenantModel.Meta):
         constraints: ClassVar = [
             *TenantModel.Meta.constraints,
-            models.UniqueConstraint(F("tenant"), Lower("name"), name="core_portfolio_name_once"),
+            models.UniqueConstraint(
+                F("tenant"), Lower("name"), condition=Q(deleting_since__isnull=True), name="core_portfolio_name_once"
+            ),
             models.CheckConstraint(condition=Q(currency__regex="^[A-Z]{3}$"), name="core_portfolio_currency_is_a_code"),
         ]
         indexes: ClassVar = [

@@ -10,8 +10,10 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Coalesce, Least
 
 from fatfire.kit import clock
+from fatfire.kit.batches import delete_some
 from fatfire.kit.errors import DomainError, InvalidInput
 from fatfire.kit.money import require_amount, require_currency
+from services.core import queries
 from services.core.jobs import REVALUE_PORTFOLIO
 from services.core.models import MANUAL, Asset, AssetKind, Portfolio, Side, Transaction, Valuation
 from services.jobs import operations as jobs
@@ -28,6 +30,18 @@ class NameTaken(DomainError):
     """Another portfolio has this name."""
 
     code = "name_taken"
+
+
+class PortfolioBeingDeleted(DomainError):
+    """The portfolio is being deleted."""
+
+    code = "portfolio_being_deleted"
+
+
+class PortfolioNotBeingDeleted(DomainError):
+    """The portfolio is kept: nobody wants it deleted, or not any more."""
+
+    code = "portfolio_not_being_deleted"
 
 
 class NotManual(DomainError):
@@ -84,10 +98,11 @@ def update_portfolio(
 
     Raises:
         Portfolio.DoesNotExist: not this tenant's.
+        PortfolioBeingDeleted: it is.
         NameTaken: another has the name (in whatever case).
         InvalidInput: the currency or time zone doesn't exist.
     """
-    portfolio = Portfolio.objects.select_for_update(no_key=True).get(id=portfolio_id)
+    portfolio = hold_portfolio(portfolio_id=portfolio_id)
     before = (portfolio.currency, portfolio.time_zone)
     if name is not None:
         portfolio.name = name
@@ -110,6 +125,21 @@ def update_portfolio(
     return portfolio
 
 
+def hold_portfolio(*, portfolio_id: UUID) -> Portfolio:
+    """Return the portfolio, which can't begin to be deleted before the caller's transaction ends.
+
+    Whoever adds something to a portfolio holds it first: what came after the deletion began would never be found.
+
+    Raises:
+        Portfolio.DoesNotExist: not this tenant's.
+        PortfolioBeingDeleted: it is.
+    """
+    portfolio = Portfolio.objects.select_for_update(no_key=True).get(id=portfolio_id)
+    if portfolio.deleting_since is not None:
+        raise PortfolioBeingDeleted
+    return portfolio
+
+
 def create_asset(
     *, portfolio_id: UUID, name: str, kind: AssetKind, side: Side, currency: str, at: dt.datetime, institution: str = ""
 ) -> Asset:
@@ -117,10 +147,11 @@ def create_asset(
 
     Raises:
         Portfolio.DoesNotExist: not this tenant's.
+        PortfolioBeingDeleted: it is.
         InvalidInput: the currency doesn't exist.
     """
     asset = Asset.objects.create(
-        portfolio=Portfolio.objects.get(id=portfolio_id),
+        portfolio=hold_portfolio(portfolio_id=portfolio_id),
         name=name,
         kind=kind,
         side=side,
@@ -138,7 +169,7 @@ def rename_asset(*, asset_id: UUID, name: str, at: dt.datetime) -> Asset:
     Raises:
         Asset.DoesNotExist: not this tenant's.
     """
-    asset = Asset.objects.select_for_update(no_key=True).get(id=asset_id)
+    asset = queries.shown_assets().select_for_update(no_key=True).get(id=asset_id)
     asset.name = name
     asset.save(update_fields=["name"])
     audit.record(action="rename", subject="asset", subject_id=asset_id, at=at, name=name)
@@ -287,10 +318,79 @@ def note_transaction(*, transaction_id: UUID, note: str) -> Transaction:
     Raises:
         Transaction.DoesNotExist: not this tenant's.
     """
-    row = Transaction.objects.select_for_update(no_key=True).get(id=transaction_id)
+    row = queries.shown_transactions().select_for_update(no_key=True, of=("self",)).get(id=transaction_id)
     row.note = note
     row.save(update_fields=["note"])
     return row
+
+
+def mark_for_deletion(*, portfolio_id: UUID, at: dt.datetime) -> Portfolio | None:
+    """Hide the portfolio, let nobody add to it any more, and return it; None when that was so already.
+
+    Waits for whoever holds it, so what they added is there for the deletion to find.
+
+    Raises:
+        Portfolio.DoesNotExist: not this tenant's.
+    """
+    portfolio = Portfolio.objects.select_for_update().get(id=portfolio_id)
+    if portfolio.deleting_since is not None:
+        return None
+    Portfolio.objects.filter(id=portfolio_id).update(deleting_since=at)
+    audit.record(action="delete", subject="portfolio", subject_id=portfolio_id, at=at, name=portfolio.name)
+    return portfolio
+
+
+def restore_portfolio(*, portfolio_id: UUID, at: dt.datetime) -> Portfolio:
+    """Show a portfolio again that was to be deleted; whoever calls makes sure that nothing in it was.
+
+    Raises:
+        Portfolio.DoesNotExist: not this tenant's.
+        PortfolioNotBeingDeleted: it is shown.
+        NameTaken: another got its name meanwhile.
+    """
+    portfolio = Portfolio.objects.select_for_update(no_key=True).get(id=portfolio_id)
+    if portfolio.deleting_since is None:
+        raise PortfolioNotBeingDeleted
+    portfolio.deleting_since = None
+    _save_portfolio(portfolio)
+    jobs.enqueue(kind=REVALUE_PORTFOLIO, subject_id=portfolio_id, at=at)  # its days were not worked out meanwhile
+    audit.record(action="restore", subject="portfolio", subject_id=portfolio_id, at=at, name=portfolio.name)
+    return portfolio
+
+
+def require_deletion(*, portfolio_id: UUID) -> None:
+    """Refuse to delete what is in a portfolio that is kept; one that is gone is nothing to refuse.
+
+    Raises:
+        PortfolioNotBeingDeleted: it is shown.
+    """
+    if queries.list_portfolios().filter(id=portfolio_id).exists():
+        raise PortfolioNotBeingDeleted
+
+
+def delete_transactions(*, portfolio_id: UUID, limit: int) -> int:
+    """Delete at most `limit` of the portfolio's transactions, and return how many."""
+    return delete_some(Transaction.objects.filter(asset__portfolio_id=portfolio_id), limit=limit)
+
+
+def delete_values(*, portfolio_id: UUID, limit: int) -> int:
+    """Delete at most `limit` of the observed values of the portfolio's assets, and return how many."""
+    return delete_some(Valuation.objects.filter(asset__portfolio_id=portfolio_id), limit=limit)
+
+
+def delete_assets(*, portfolio_id: UUID, limit: int) -> int:
+    """Delete at most `limit` of the portfolio's assets, which nothing hangs on any more, and return how many."""
+    return delete_some(Asset.objects.filter(portfolio_id=portfolio_id), limit=limit)
+
+
+def delete_portfolio(*, portfolio_id: UUID, at: dt.datetime) -> int:
+    """Delete the portfolio, which nothing is in any more; return 1, or 0 when it is gone already."""
+    portfolio = Portfolio.objects.filter(id=portfolio_id).first()
+    if portfolio is None:
+        return 0
+    portfolio.delete()
+    audit.record(action="deleted", subject="portfolio", subject_id=portfolio_id, at=at, name=portfolio.name)
+    return 1
 
 
 def _save_portfolio(portfolio: Portfolio) -> None:
@@ -304,8 +404,10 @@ def _save_portfolio(portfolio: Portfolio) -> None:
 
 
 def _manual_asset(asset_id: UUID) -> Asset:
-    """Return the asset, locked, when a person may change its values."""
-    asset = Asset.objects.select_for_update(no_key=True, of=("self",)).select_related("portfolio").get(id=asset_id)
+    """Return the asset, locked with its portfolio, when a person may change its values."""
+    assets = queries.shown_assets().select_related("portfolio")
+    asset = assets.select_for_update(no_key=True, of=("self",)).get(id=asset_id)
+    hold_portfolio(portfolio_id=asset.portfolio_id)
     if asset.source != MANUAL:
         raise NotManual
     if asset.closed_on is not None:

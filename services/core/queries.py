@@ -12,23 +12,38 @@ from services.core.models import Asset, Portfolio, Transaction, Valuation
 
 
 def list_portfolios() -> QuerySet[Portfolio]:
-    """Return the tenant's portfolios."""
-    return Portfolio.objects.all()
+    """Return the tenant's portfolios, without those that are being deleted: nothing of these is shown anywhere."""
+    return Portfolio.objects.filter(deleting_since__isnull=True)
+
+
+def list_portfolios_in_deletion() -> QuerySet[Portfolio]:
+    """Return the portfolios that are being deleted."""
+    return Portfolio.objects.filter(deleting_since__isnull=False)
 
 
 def get_portfolio(*, portfolio_id: UUID) -> Portfolio:
     """Return one portfolio.
 
     Raises:
-        Portfolio.DoesNotExist: not this tenant's.
+        Portfolio.DoesNotExist: not this tenant's, or being deleted.
     """
-    return Portfolio.objects.get(id=portfolio_id)
+    return list_portfolios().get(id=portfolio_id)
+
+
+def shown_assets() -> QuerySet[Asset]:
+    """Return the assets of the portfolios that are shown."""
+    return Asset.objects.filter(portfolio__in=list_portfolios())
+
+
+def shown_transactions() -> QuerySet[Transaction]:
+    """Return the transactions on these."""
+    return Transaction.objects.filter(asset__portfolio__in=list_portfolios())
 
 
 def list_assets(*, portfolio_id: UUID | None = None, with_closed: bool = True) -> QuerySet[Asset]:
     """Return assets with `value` and `value_on`: the newest observed value (None: never) and its day."""
     newest = Valuation.objects.filter(asset_id=OuterRef("id")).order_by("-on")
-    assets = Asset.objects.annotate(
+    assets = shown_assets().annotate(
         value=Subquery(newest.values("value")[:1]), value_on=Subquery(newest.values("on")[:1])
     )
     if portfolio_id is not None:
@@ -51,7 +66,7 @@ def list_values(*, asset_id: UUID) -> QuerySet[Valuation]:
     Raises:
         Asset.DoesNotExist: not this tenant's.
     """
-    return Valuation.objects.filter(asset=Asset.objects.get(id=asset_id))
+    return Valuation.objects.filter(asset=shown_assets().get(id=asset_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,7 @@ _LOOKUPS = {
 def list_transactions(*, wanted: TransactionFilter) -> QuerySet[Transaction, dict[str, Any]]:
     """Return transactions as dicts (with the asset's `currency`): the longest list, so no model instances are made."""
     chosen = {_LOOKUPS[name]: value for name in _LOOKUPS if (value := getattr(wanted, name)) is not None}
-    return Transaction.objects.filter(**chosen).values(  # type: ignore[return-value]  # a TypedDict is a dict here
+    return shown_transactions().filter(**chosen).values(  # type: ignore[return-value]  # a TypedDict is a dict here
         "id", "asset_id", "booked_on", "amount", "description", "merchant", "category", "note", "pending",
         currency=F("asset__currency"),
     )  # fmt: skip
@@ -101,7 +116,7 @@ def newest_observation(*, portfolio_id: UUID) -> dt.datetime | None:
 
 
 def portfolio_count() -> int:
-    """Return how many portfolios there are in the scope."""
+    """Return how many portfolios there are in the scope, those in deletion too."""
     return Portfolio.objects.count()
 
 

@@ -12,9 +12,11 @@ from uuid import UUID
 from django.db import connections
 
 from fatfire.kit import clock
+from fatfire.kit.batches import delete_some
 from fatfire.kit.money import MINOR_DIGITS, SCALE
 from services.core import queries as core
 from services.exchange import queries as exchange
+from services.history.models import AssetDay, PortfolioDay, RollupState
 from services.jobs.operations import Progress
 from tenants.isolation import current_alias, operator
 
@@ -47,7 +49,7 @@ class Written:
 def roll_up_portfolio(*, portfolio_id: UUID, at: dt.datetime) -> Written:
     """Bring one portfolio's history up to date, in the open scope: what changed, and the days until its local today.
 
-    Repeatable: a second run writes nothing. A portfolio that no longer exists is nothing to do.
+    Repeatable: a second run writes nothing. A portfolio that is being deleted, or is gone, is nothing to do.
     """
     return _roll_up([portfolio_id], at=at, skip_locked=False)
 
@@ -76,6 +78,21 @@ def roll_up_due(*, at: dt.datetime, progress: Progress) -> Written:
     return total
 
 
+def delete_asset_days(*, portfolio_id: UUID, limit: int) -> int:
+    """Delete at most `limit` days of the portfolio's assets, and return how many. In the open scope."""
+    return delete_some(AssetDay.objects.filter(asset__portfolio_id=portfolio_id), limit=limit)
+
+
+def delete_portfolio_days(*, portfolio_id: UUID, limit: int) -> int:
+    """Delete at most `limit` days of the portfolio, and return how many. In the open scope."""
+    return delete_some(PortfolioDay.objects.filter(portfolio_id=portfolio_id), limit=limit)
+
+
+def delete_rollup_state(*, portfolio_id: UUID, limit: int) -> int:
+    """Forget how far the portfolio is rolled up; return how many rows that were. In the open scope."""
+    return delete_some(RollupState.objects.filter(portfolio_id=portfolio_id), limit=limit)
+
+
 def _due_portfolios(*, after: UUID, today: dict[str, dt.date]) -> list[UUID]:
     """Return the next portfolios with something to do, by id. `today` has the local date in each time zone."""
     with operator(), connections[current_alias()].cursor() as cursor:
@@ -84,7 +101,7 @@ def _due_portfolios(*, after: UUID, today: dict[str, dt.date]) -> list[UUID]:
             SELECT p.id FROM core_portfolio p
             JOIN unnest(%(zones)s::text[], %(days)s::date[]) AS zone (name, today) ON zone.name = p.time_zone
             LEFT JOIN history_rollupstate s ON s.tenant_id = p.tenant_id AND s.portfolio_id = p.id
-            WHERE p.id > %(after)s AND (
+            WHERE p.id > %(after)s AND p.deleting_since IS NULL AND (
                 p.revalue_from IS NOT NULL OR s.id IS NULL OR s.rolled_to < zone.today
                 OR (s.rates_load < %(rates_load)s AND EXISTS (
                     SELECT FROM core_asset a
@@ -123,7 +140,7 @@ def _roll_up(portfolio_ids: Sequence[UUID], *, at: dt.datetime, skip_locked: boo
             SELECT p.id, p.currency, p.time_zone, p.revalue_from, s.rolled_to, s.rates_load
             FROM core_portfolio p
             LEFT JOIN history_rollupstate s ON s.tenant_id = p.tenant_id AND s.portfolio_id = p.id
-            WHERE p.id = ANY(%s) ORDER BY p.id
+            WHERE p.id = ANY(%s) AND p.deleting_since IS NULL ORDER BY p.id
             FOR NO KEY UPDATE OF p {"SKIP LOCKED" if skip_locked else ""}
             """,  # noqa: S608  # one of two literals
             [list(portfolio_ids)],

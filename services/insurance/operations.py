@@ -9,10 +9,13 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from fatfire.kit.batches import delete_some
 from fatfire.kit.clock import require_day
 from fatfire.kit.errors import DomainError, InvalidInput
 from fatfire.kit.money import require_amount, require_currency
+from services.core import operations as core_operations
 from services.core import queries as core
+from services.insurance import queries
 from services.insurance.models import Policy, PolicyKind, PremiumFrequency
 from tenants import audit
 from tenants.isolation import current_alias
@@ -54,6 +57,7 @@ def create_policy(*, facts: PolicyFacts, at: dt.datetime) -> Policy:
 
     Raises:
         Portfolio.DoesNotExist: not this tenant's.
+        PortfolioBeingDeleted: it is.
         Asset.DoesNotExist: not of the portfolio.
         PolicyNumberTaken: another policy of the insurer has the number (both in whatever case).
         InvalidInput: an amount, a day or the currency can't be; it names the field.
@@ -74,7 +78,7 @@ def update_policy(*, policy_id: UUID, facts: PolicyFacts, at: dt.datetime) -> Po
         Policy.DoesNotExist: not this tenant's.
         Portfolio.DoesNotExist, Asset.DoesNotExist, PolicyNumberTaken, InvalidInput: as for `create_policy`.
     """
-    policy = Policy.objects.select_for_update(no_key=True).get(id=policy_id)
+    policy = queries.list_policies().select_for_update(no_key=True, of=("self",)).get(id=policy_id)
     _require_valid(facts)
     changed = {name: value for name, value in asdict(facts).items() if getattr(policy, name) != value}
     if not changed:
@@ -91,15 +95,20 @@ def delete_policy(*, policy_id: UUID, at: dt.datetime) -> None:
     Raises:
         Policy.DoesNotExist: not this tenant's.
     """
-    policy = Policy.objects.select_for_update().get(id=policy_id)
+    policy = queries.list_policies().select_for_update(of=("self",)).get(id=policy_id)
     policy.delete()
     audit.record(
         action="delete", subject="policy", subject_id=policy_id, at=at, kind=policy.kind, insurer=policy.insurer
     )
 
 
+def delete_policies(*, portfolio_id: UUID, limit: int) -> int:
+    """Delete at most `limit` of the policies of a portfolio that is being deleted, and return how many."""
+    return delete_some(Policy.objects.filter(portfolio_id=portfolio_id), limit=limit)
+
+
 def _require_valid(facts: PolicyFacts) -> None:
-    core.get_portfolio(portfolio_id=facts.portfolio_id)
+    core_operations.hold_portfolio(portfolio_id=facts.portfolio_id)
     if facts.asset_id is not None:
         core.list_assets(portfolio_id=facts.portfolio_id).get(id=facts.asset_id)
     _require_amounts(facts)

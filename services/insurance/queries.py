@@ -6,12 +6,14 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet, Sum
 
+from services.core import queries as core
 from services.insurance.models import Policy, PremiumFrequency
 
 
 def list_policies(*, portfolio_id: UUID | None = None) -> QuerySet[Policy]:
     """Return the tenant's policies, of one portfolio where it is given."""
-    return Policy.objects.all() if portfolio_id is None else Policy.objects.filter(portfolio_id=portfolio_id)
+    policies = Policy.objects.filter(portfolio__in=core.list_portfolios())
+    return policies if portfolio_id is None else policies.filter(portfolio_id=portfolio_id)
 
 
 def get_policy(*, policy_id: UUID) -> Policy:
@@ -20,7 +22,7 @@ def get_policy(*, policy_id: UUID) -> Policy:
     Raises:
         Policy.DoesNotExist: not this tenant's.
     """
-    return Policy.objects.get(id=policy_id)
+    return list_policies().get(id=policy_id)
 
 
 def yearly_cost(*, portfolio_id: UUID, on: dt.date) -> dict[str, Decimal]:

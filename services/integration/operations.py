@@ -9,12 +9,14 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 
+from fatfire.kit.batches import delete_some
 from fatfire.kit.clock import local_date
 from fatfire.kit.errors import DomainError, TransientError
 from fatfire.kit.money import MINOR_DIGITS, round_to_minor
 from services.core import operations as core
 from services.core import queries as core_queries
 from services.core.operations import ImportedTransaction
+from services.integration import queries
 from services.integration.jobs import REMOVE_LINK, SYNC_LINK
 from services.integration.models import Link, LinkedAccount, LinkState
 from services.integration.providers.plaid import (
@@ -29,12 +31,15 @@ from services.integration.providers.plaid import (
     PublicTokenInvalid,
 )
 from services.jobs import operations as jobs
+from services.jobs import queries as job_queries
 from services.jobs.operations import Progress
 from tenants import audit
 from tenants.encryption import decrypt, encrypt
 from tenants.isolation import tenant
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from services.core.models import Asset
     from services.jobs.models import Job
 
@@ -97,6 +102,7 @@ def start_link(
 
     Raises:
         Portfolio.DoesNotExist: not this tenant's.
+        PortfolioBeingDeleted: it is, since a moment ago.
         BankUnavailable: try again later.
     """
     with tenant(tenant_id):
@@ -105,6 +111,7 @@ def start_link(
         str(user_id), "en", settings.PLAID_COUNTRY_CODES, completion_redirect_uri=return_to
     )
     with tenant(tenant_id):
+        core.hold_portfolio(portfolio_id=portfolio_id)
         link = Link(id=link_id or uuid4(), portfolio_id=portfolio_id, provider=PROVIDER, created_at=at)
         link.link_token = encrypt(token.token, model=Link, row_id=link.id, column="link_token")
         link.save(force_insert=True)
@@ -127,7 +134,7 @@ def complete_link(*, tenant_id: UUID, link_id: UUID, at: dt.datetime, public_tok
     """
     bank = _bank()
     with tenant(tenant_id):
-        link = Link.objects.get(id=link_id)
+        link = queries.get_link(link_id=link_id)
         if link.state != LinkState.PENDING:
             return _completed(link, at)
         link_token = decrypt(_sealed(link.link_token), model=Link, row_id=link.id, column="link_token")
@@ -167,7 +174,7 @@ def request_sync(*, link_id: UUID, at: dt.datetime) -> "Job":
         ConsentRevoked: the bank wants a new sign-in.
         LinkNotFinished, LinkRemoved: the link is not in use.
     """
-    link = Link.objects.get(id=link_id)
+    link = queries.get_link(link_id=link_id)
     if link.state == LinkState.REVOKED:
         raise ConsentRevoked
     _require_in_use(link)
@@ -181,7 +188,7 @@ def request_removal(*, link_id: UUID, at: dt.datetime) -> "Job":
         Link.DoesNotExist: not this tenant's.
         LinkRemoved: it was removed already.
     """
-    link = Link.objects.get(id=link_id)
+    link = queries.get_link(link_id=link_id)
     if link.state == LinkState.REMOVED:
         raise LinkRemoved
     audit.record(action="remove", subject="link", subject_id=link_id, at=at)
@@ -218,12 +225,12 @@ def run_sync(*, tenant_id: UUID, link_id: UUID, progress: Progress, at: dt.datet
         ConsentRevoked: the bank wants a new sign-in; the link says so from now on.
         ItemGone: the bank no longer knows the link; it needs a new sign-in, too.
         LinkRemoved: there is nothing to import from any more.
+        PortfolioBeingDeleted: there is nothing to import into.
         BankUnavailable, SyncRestart, AccountUnknown: try again later.
     """
     bank = _bank()
     with tenant(tenant_id):
-        link = Link.objects.select_related("portfolio").get(id=link_id)
-        _require_in_use(link)
+        link = _link_in_use(Link.objects.select_related("portfolio"), link_id)
         token = decrypt(_sealed(link.access_token), model=Link, row_id=link_id, column="access_token")
     try:
         news = _read(bank, token, link, refresh=refresh, progress=progress)
@@ -233,8 +240,8 @@ def run_sync(*, tenant_id: UUID, link_id: UUID, progress: Progress, at: dt.datet
         raise
     today = local_date(at, link.portfolio.time_zone)
     with tenant(tenant_id):
-        link = Link.objects.select_for_update(no_key=True).get(id=link_id)  # a removal comes before or after
-        _require_in_use(link)
+        link = _link_in_use(Link.objects.select_for_update(no_key=True), link_id)  # a removal comes before or after
+        core.hold_portfolio(portfolio_id=link.portfolio_id)
         if news.institution:
             link.institution_id, link.institution = news.institution.institution_id, news.institution.name[:120]
         assets = _import_accounts(link, news.accounts, today=today, at=at)
@@ -251,7 +258,7 @@ def run_sync(*, tenant_id: UUID, link_id: UUID, progress: Progress, at: dt.datet
 def run_removal(*, tenant_id: UUID, link_id: UUID, progress: Progress, at: dt.datetime) -> None:
     """End the consent at the bank, forget its token, and close the accounts as of today; their history stays.
 
-    Repeatable: of a link that is removed nothing is left to do.
+    Repeatable: of a link that is removed, or gone with its portfolio, nothing is left to do.
 
     Raises:
         BankUnavailable: try again later.
@@ -260,8 +267,9 @@ def run_removal(*, tenant_id: UUID, link_id: UUID, progress: Progress, at: dt.da
     while True:
         with tenant(tenant_id):
             progress.report(0, 1)
-            link = Link.objects.select_for_update(no_key=True, of=("self",)).select_related("portfolio").get(id=link_id)
-            if link.state == LinkState.REMOVED:
+            links = Link.objects.select_for_update(no_key=True, of=("self",)).select_related("portfolio")
+            link = links.filter(id=link_id).first()
+            if link is None or link.state == LinkState.REMOVED:
                 return
             sealed = None if link.access_token is None else bytes(link.access_token)
             if sealed == ended:  # else it came into use while this ran
@@ -270,6 +278,39 @@ def run_removal(*, tenant_id: UUID, link_id: UUID, progress: Progress, at: dt.da
             token = decrypt(_sealed(sealed), model=Link, row_id=link_id, column="access_token")
         _bank().remove_item(token)
         ended = sealed
+
+
+def stop_syncs(*, portfolio_id: UUID, at: dt.datetime) -> None:
+    """Cancel the imports from the portfolio's links that are queued or running: they have nothing to import into."""
+    for link_id in queries.links_to_end(portfolio_id=portfolio_id):
+        open_job = job_queries.open_job(kind=SYNC_LINK, subject_id=link_id)
+        if open_job is not None:
+            with contextlib.suppress(jobs.JobNotOpen):  # it ended in this very moment
+                jobs.cancel_job(job_id=open_job.id, at=at)
+
+
+def delete_linked_accounts(*, portfolio_id: UUID, limit: int) -> int:
+    """Delete at most `limit` of the accounts that came through the portfolio's links, and return how many."""
+    return delete_some(LinkedAccount.objects.filter(link__portfolio_id=portfolio_id), limit=limit)
+
+
+def delete_links(*, portfolio_id: UUID, limit: int) -> int:
+    """Delete at most `limit` of the portfolio's links, which were removed at the bank; return how many."""
+    ended = Link.objects.filter(portfolio_id=portfolio_id, state=LinkState.REMOVED)
+    return delete_some(ended, limit=limit)
+
+
+def _link_in_use(links: "QuerySet[Link]", link_id: UUID) -> Link:
+    """Return the link of that id.
+
+    Raises:
+        LinkNotFinished, LinkRemoved: it is not in use; one that is gone counts as removed.
+    """
+    link = links.filter(id=link_id).first()
+    if link is None:
+        raise LinkRemoved
+    _require_in_use(link)
+    return link
 
 
 def _forget(link: Link, *, at: dt.datetime) -> None:

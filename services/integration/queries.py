@@ -4,21 +4,28 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from services.core import queries as core
 from services.integration.models import Link, LinkedAccount, LinkState
 
 
 def list_links() -> QuerySet[Link]:
-    """Return the tenant's links, those that were removed too."""
-    return Link.objects.all()
+    """Return the links of the tenant's portfolios, those that were removed too."""
+    return Link.objects.filter(portfolio__in=core.list_portfolios())
+
+
+def links_to_end(*, portfolio_id: UUID) -> list[UUID]:
+    """Return the portfolio's links that were not removed, whether it is shown or being deleted."""
+    links = Link.objects.filter(portfolio_id=portfolio_id).exclude(state=LinkState.REMOVED)
+    return list(links.order_by("created_at", "id").values_list("id", flat=True))
 
 
 def get_link(*, link_id: UUID) -> Link:
     """Return one link.
 
     Raises:
-        Link.DoesNotExist: not this tenant's.
+        Link.DoesNotExist: not this tenant's, or its portfolio is being deleted.
     """
-    return Link.objects.get(id=link_id)
+    return list_links().get(id=link_id)
 
 
 def list_linked_accounts(*, portfolio_id: UUID) -> QuerySet[LinkedAccount]:

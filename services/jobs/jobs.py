@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
+from tenants.permissions import Role
+
 
 class Queue(StrEnum):
     """The queues; each can be served by Lambda or by a container of its own."""
@@ -50,7 +52,7 @@ class JobKind:
 
     `name` is "<service>.<verb_object>" and the name of its Celery task. `time_limit_s` bounds one attempt at one step.
     `lease_s`: a worker that reports no progress for so long is taken for dead and the step is given to another, so an
-    operation reports more often than that.
+    operation reports more often than that. `role`: the least that may try it again or cancel it.
     """
 
     name: str
@@ -60,6 +62,7 @@ class JobKind:
     lease_s: int = 60
     retry: Backoff = Backoff()
     steps: tuple[Step, ...] = (Step("run"),)
+    role: Role = Role.MEMBER
 
     def __post_init__(self) -> None:
         """Check the graph (a step comes after earlier ones only: no cycle) and make the kind findable by name."""

@@ -95,12 +95,11 @@ class JobStep(TenantModel):
             ),
         ]
         indexes: ClassVar = [
-            # A job's steps, for who works across tenants; and the foreign key's own question when a job is deleted.
-            models.Index(fields=["job"], name="jobs_step_of_job"),
             # The sweep, across tenants: what is due and what was lost.
             models.Index(fields=["run_after"], condition=Q(state="queued"), name="jobs_step_due"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="jobs_step_leased"),
-            # The steps of jobs across tenants: the console's, and the claims of the platform's jobs.
+            # The steps of jobs across tenants: the console's, the claims of the platform's jobs, and the foreign key's
+            # own question when a job is deleted.
             models.Index(fields=["job"], name="jobs_step_of_job"),
         ]
 

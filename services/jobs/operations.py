@@ -132,8 +132,12 @@ class Progress:
 
     claim: "ClaimedJob"
 
-    def report(self, done: int, total: int | None = None, note: str = "") -> None:
+    def report(
+        self, done: int, total: int | None = None, note: str = "", output: dict[str, Any] | None = None
+    ) -> None:
         """Record that `done` of `total` units are done and renew the lease.
+
+        `output` is what the step has put out so far: shown at once, and given to whoever takes the step up after us.
 
         Call it in the transaction that writes the units: it locks the step, so that a worker whose lease is lost can't
         commit.
@@ -145,7 +149,8 @@ class Progress:
         """
         claim, at = self.claim, self.claim.clock()
         with tenant_or_operator(claim.tenant_id):
-            if not _mine(claim).update(lease_until=at + dt.timedelta(seconds=claim.kind.lease_s)):
+            so_far = {} if output is None else {"output": output}
+            if not _mine(claim).update(lease_until=at + dt.timedelta(seconds=claim.kind.lease_s), **so_far):
                 raise LeaseLost if Job.objects.filter(id=claim.id, state__in=_OPEN).exists() else JobStopped
             if at > claim.deadline:
                 raise TimeLimitExceeded
@@ -158,7 +163,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """One attempt at one step, held by lease. `clock` gives the present; by `deadline` the attempt must be over."""
+    """One attempt at one step, held by lease. `clock` gives the present; by `deadline` the attempt must be over.
+
+    `output` is what earlier attempts reported, of one that died or failed half way.
+    """
 
     id: UUID
     tenant_id: UUID | None
@@ -169,6 +177,7 @@ class ClaimedJob:
     attempt: int
     retries: int
     input: dict[str, Any]
+    output: dict[str, Any]
     request_id: str
     started_at: dt.datetime
     deadline: dt.datetime
@@ -240,6 +249,7 @@ def claim(*, tenant_id: UUID | None, job_id: UUID, clock: Callable[[], dt.dateti
         attempt=step.attempts,
         retries=step.retries,
         input=step.input,
+        output=step.output,
         request_id=job.request_id,
         started_at=at,
         deadline=at + dt.timedelta(seconds=kind.time_limit_s),
@@ -294,9 +304,9 @@ def retry_later(*, claim: ClaimedJob, error: DomainError, at: dt.datetime) -> No
 
 
 def fail(*, claim: ClaimedJob, code: str, detail: str, at: dt.datetime) -> None:
-    """End the claimed step and its job as failed, and cancel the job's other steps. In the open scope.
+    """End the claimed step and its job as failed. In the open scope.
 
-    A job that was asked for once more while it ran starts again instead: whoever asked had something new.
+    What runs beside it stops, what waited for it stays blocked: `retry_job` goes on from there. A job that was asked for once more while it ran starts again instead: whoever asked had something new.
 
     Raises:
         LeaseLost: the step is no longer ours.
@@ -305,6 +315,15 @@ def fail(*, claim: ClaimedJob, code: str, detail: str, at: dt.datetime) -> None:
     if not _mine(claim).exists():
         raise LeaseLost
     _fail(job, claim.kind, claim.step_id, at, code=code, detail=detail)
+
+
+def hold_job(*, job_id: UUID) -> Job:
+    """Return the job, none of whose steps can begin before the caller's transaction ends.
+
+    Raises:
+        Job.DoesNotExist: not this tenant's.
+    """
+    return _locked(job_id)
 
 
 def cancel_job(*, job_id: UUID, at: dt.datetime) -> Job:
@@ -334,7 +353,7 @@ def retry_job(*, job_id: UUID, at: dt.datetime) -> Job:
         raise JobNotFailed
     try:
         with transaction.atomic(using=current_alias()):
-            _restart(job, JobKind.named(job.kind), at, only=[State.FAILED, State.CANCELLED])
+            _restart(job, JobKind.named(job.kind), at, only=[State.FAILED, State.CANCELLED, State.BLOCKED])
     except IntegrityError as error:  # jobs_one_open_job_per_subject
         raise JobAlreadyOpen from error
     return Job.objects.get(id=job_id)
@@ -419,8 +438,9 @@ def _fail(job: Job, kind: JobKind, step_id: UUID, at: dt.datetime, *, code: str,
 
 
 def _end_job(job: Job, state: State, at: dt.datetime, **changes: Any) -> None:
-    """End the job, and with it whichever of its steps are open. The job is locked."""
-    open_steps = JobStep.objects.filter(job_id=job.id, state__in=[State.BLOCKED, *_OPEN])
+    """End the job, and with it whichever of its steps are open; those of a failed one stay blocked. It is locked."""
+    ends = _OPEN if state == State.FAILED else [State.BLOCKED, *_OPEN]
+    open_steps = JobStep.objects.filter(job_id=job.id, state__in=ends)
     open_steps.update(state=State.CANCELLED, lease_until=None, finished_at=at)
     Job.objects.filter(id=job.id).update(state=state, finished_at=at, run_again=False, **changes)
 

@@ -8,8 +8,10 @@ from uuid import UUID
 from django.db.models import Count, Min, Prefetch, Q, QuerySet
 from django.db.models.functions import TruncHour
 
+from services.jobs.jobs import JobKind
 from services.jobs.models import Job, JobStep, State
 from tenants.isolation import operator
+from tenants.permissions import Role
 
 
 def list_jobs(*, kind: str | None = None, state: State | None = None, subject_id: UUID | None = None) -> QuerySet[Job]:
@@ -34,10 +36,26 @@ def get_job(*, job_id: UUID) -> Job:
     return Job.objects.prefetch_related(steps).get(id=job_id)
 
 
+def role_to_move(*, job: Job) -> Role:
+    """Return the least role that may try the job again or cancel it; of a kind that this release doesn't know, owner."""
+    known = {kind.name: kind.role for kind in JobKind.all()}
+    return known.get(job.kind, Role.OWNER)
+
+
 def newest_jobs(*, subject_ids: Collection[UUID]) -> dict[UUID, Job]:
     """Return the newest job of each subject that has one, whatever its kind; without steps."""
     jobs = Job.objects.filter(subject_id__in=subject_ids).order_by("subject_id", "-created_at", "-id")
     return {job.subject_id: job for job in jobs.distinct("subject_id") if job.subject_id}
+
+
+def newest_job(*, kind: JobKind, subject_id: UUID) -> Job | None:
+    """Return the newest job of the kind and subject, without steps; None when there is none (any more)."""
+    return list_jobs(kind=kind.name, subject_id=subject_id).order_by("-created_at", "-id").first()
+
+
+def open_job(*, kind: JobKind, subject_id: UUID) -> Job | None:
+    """Return the job of the kind and subject that is queued or running; there is one at most."""
+    return list_jobs(kind=kind.name, subject_id=subject_id).filter(state__in=[State.QUEUED, State.RUNNING]).first()
 
 
 def open_job_count() -> int:

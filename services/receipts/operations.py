@@ -9,11 +9,14 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from fatfire.kit.batches import delete_some
 from fatfire.kit.clock import local_date, require_day
 from fatfire.kit.errors import DomainError, InvalidInput
 from fatfire.kit.money import require_amount, require_currency
+from services.core import operations as core_operations
 from services.core import queries as core
 from services.core.queries import TransactionFilter
+from services.receipts import queries
 from services.receipts.models import Receipt
 from tenants import audit
 from tenants.isolation import current_alias
@@ -49,6 +52,7 @@ def create_receipt(*, facts: ReceiptFacts, at: dt.datetime) -> Receipt:
 
     Raises:
         Portfolio.DoesNotExist: not this tenant's.
+        PortfolioBeingDeleted: it is.
         Transaction.DoesNotExist: not of the portfolio.
         TransactionHasReceipt: another receipt has the transaction.
         InvalidInput: an amount, a day or the currency can't be; it names the field.
@@ -67,7 +71,7 @@ def update_receipt(*, receipt_id: UUID, facts: ReceiptFacts, at: dt.datetime) ->
         Receipt.DoesNotExist: not this tenant's.
         Portfolio.DoesNotExist, Transaction.DoesNotExist, TransactionHasReceipt, InvalidInput: as for `create_receipt`.
     """
-    receipt = Receipt.objects.select_for_update(no_key=True).get(id=receipt_id)
+    receipt = queries.list_receipts().select_for_update(no_key=True, of=("self",)).get(id=receipt_id)
     _require_valid(facts, at)
     changed = {name: value for name, value in asdict(facts).items() if getattr(receipt, name) != value}
     if not changed:
@@ -84,13 +88,18 @@ def delete_receipt(*, receipt_id: UUID, at: dt.datetime) -> None:
     Raises:
         Receipt.DoesNotExist: not this tenant's.
     """
-    receipt = Receipt.objects.select_for_update().get(id=receipt_id)
+    receipt = queries.list_receipts().select_for_update(of=("self",)).get(id=receipt_id)
     receipt.delete()
     audit.record(action="delete", subject="receipt", subject_id=receipt_id, at=at, merchant=receipt.merchant)
 
 
+def delete_receipts(*, portfolio_id: UUID, limit: int) -> int:
+    """Delete at most `limit` of the receipts of a portfolio that is being deleted, and return how many."""
+    return delete_some(Receipt.objects.filter(portfolio_id=portfolio_id), limit=limit)
+
+
 def _require_valid(facts: ReceiptFacts, at: dt.datetime) -> None:
-    portfolio = core.get_portfolio(portfolio_id=facts.portfolio_id)
+    portfolio = core_operations.hold_portfolio(portfolio_id=facts.portfolio_id)
     if facts.transaction_id is not None:
         own = core.list_transactions(wanted=TransactionFilter(portfolio_id=facts.portfolio_id))
         own.get(id=facts.transaction_id)

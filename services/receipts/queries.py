@@ -4,12 +4,14 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from services.core import queries as core
 from services.receipts.models import Receipt
 
 
 def list_receipts(*, portfolio_id: UUID | None = None) -> QuerySet[Receipt]:
     """Return the tenant's receipts, of one portfolio where it is given."""
-    return Receipt.objects.all() if portfolio_id is None else Receipt.objects.filter(portfolio_id=portfolio_id)
+    receipts = Receipt.objects.filter(portfolio__in=core.list_portfolios())
+    return receipts if portfolio_id is None else receipts.filter(portfolio_id=portfolio_id)
 
 
 def get_receipt(*, receipt_id: UUID) -> Receipt:
@@ -18,7 +20,7 @@ def get_receipt(*, receipt_id: UUID) -> Receipt:
     Raises:
         Receipt.DoesNotExist: not this tenant's.
     """
-    return Receipt.objects.get(id=receipt_id)
+    return list_receipts().get(id=receipt_id)
 
 
 def categories(*, portfolio_id: UUID) -> list[str]:

@@ -490,7 +490,7 @@ def test_failed_branch_ends_the_job_and_stops_the_other(diamond):
         "first": "succeeded",
         "left": "failed",
         "right": "cancelled",
-        "last": "cancelled",
+        "last": "blocked",
     }
     with pytest.raises(JobStopped):
         right.progress.report(1)
