@@ -1,24 +1,29 @@
-"""The pages of the portfolios: what each is worth, a new one, another name, another currency or time zone."""
+"""The pages of the portfolios: what each is worth; a new one, another name, currency or time zone; the end of one."""
 
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fatfire.kit.clock import now
 from fatfire.kit.errors import DomainError
 from fatfire.web.access import page
 from fatfire.web.flash import see_other
 from fatfire.web.forms import CurrencyField, FormPage, TimeZoneField, attempt, is_saved, name_field
+from fatfire.web.jobs import path_of
 from fatfire.web.shell import Shell, choose, may_write, shell_of, show
+from services.accounts.queries import principal_of
 from services.analytics import queries as analytics
 from services.analytics.queries import Totals
+from services.cleanup import operations as cleanup
+from services.cleanup import queries as cleanup_queries
 from services.core import operations, queries
 from services.core.models import Portfolio
+from services.jobs.models import Job
 from tenants.permissions import Role, requires
 
 _ACTIVE = "portfolios"
@@ -46,6 +51,40 @@ class CurrencyForm(forms.Form):
     time_zone = TimeZoneField()
 
 
+class DeletionForm(forms.Form):
+    """The portfolio's name once more, from whoever means it."""
+
+    typed = forms.CharField(
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        error_messages={"required": "Type the portfolio's name."},
+    )
+
+    def __init__(self, values: Any, *, name: str) -> None:
+        super().__init__(values)
+        self.name = name
+        self.fields["typed"].label = f"Type {name} to delete it"
+
+    def clean_typed(self) -> str:
+        """Return the name.
+
+        Raises:
+            ValidationError: it is another.
+        """
+        typed: str = self.cleaned_data["typed"]
+        if typed != self.name:
+            msg = f"That is not its name. It is called {self.name}."
+            raise forms.ValidationError(msg)
+        return typed
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """A portfolio that is being deleted, and the job that does it; None: that was forgotten, and is asked for anew."""
+
+    portfolio: Portfolio
+    job: Job | None
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A portfolio and what it was worth when last worked out; None: not yet."""
@@ -61,7 +100,21 @@ def show_all(request: HttpRequest) -> HttpResponse:
     shell = shell_of(request, _ACTIVE)
     totals = analytics.newest_totals(portfolio_ids=[each.id for each in shell.portfolios])
     rows = [Row(each, totals.get(each.id)) for each in shell.portfolios]
-    return show(request, "web/portfolios.html", shell, rows=rows, may_write=may_write(request))
+    return show(
+        request,
+        "web/portfolios.html",
+        shell,
+        rows=rows,
+        going=_going(),
+        may_write=may_write(request),
+        may_delete=principal_of(request).role.allows(Role.ADMIN),
+    )
+
+
+def _going() -> list[Going]:
+    portfolios = list(queries.list_portfolios_in_deletion().order_by("deleting_since", "id"))
+    jobs = cleanup_queries.deletion_jobs(portfolio_ids=[each.id for each in portfolios])
+    return [Going(each, jobs.get(each.id)) for each in portfolios]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -112,6 +165,47 @@ def change_currency(request: HttpRequest, portfolio_id: UUID) -> HttpResponse:
     initial = {"currency": portfolio.currency, "time_zone": portfolio.time_zone}
     form = CurrencyForm(request.POST if request.method == "POST" else None, initial=initial)
     return _update(request, portfolio, form, words, saying="Currency and time zone saved")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+@requires(Role.ADMIN)
+def delete(request: HttpRequest, portfolio_id: UUID) -> HttpResponse:
+    """Say what deleting it means and ask for its name; given that, begin, and show how far it is."""
+    portfolio = queries.get_portfolio(portfolio_id=portfolio_id)
+    form = DeletionForm(request.POST if request.method == "POST" else None, name=portfolio.name)
+    if request.method == "POST" and form.is_valid():
+        job = cleanup.request_portfolio_deletion(portfolio_id=portfolio_id, at=now())
+        return see_other(request, path_of(job), saying=f"{portfolio.name} is being deleted")
+    return show(
+        request,
+        "web/delete_portfolio.html",
+        shell_of(request, _ACTIVE),
+        status=422 if form.errors else 200,
+        portfolio=portfolio,
+        contents=cleanup_queries.portfolio_contents(portfolio_id=portfolio_id),
+        form=form,
+        back=reverse("portfolios"),
+    )
+
+
+@require_POST
+@page
+@requires(Role.ADMIN)
+def resume_deletion(request: HttpRequest, portfolio_id: UUID) -> HttpResponse:
+    """Go on with a deletion that was begun."""
+    queries.list_portfolios_in_deletion().get(id=portfolio_id)
+    job = cleanup.request_portfolio_deletion(portfolio_id=portfolio_id, at=now())
+    return HttpResponseRedirect(path_of(job), status=303)
+
+
+@require_POST
+@page
+@requires(Role.ADMIN)
+def restore(request: HttpRequest, portfolio_id: UUID) -> HttpResponse:
+    """Keep a portfolio whose deletion hasn't come to anything in it."""
+    cleanup.restore_portfolio(portfolio_id=portfolio_id, at=now())
+    return see_other(request, reverse("portfolios"), saying="Portfolio kept")
 
 
 def _update(

@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.contrib.sessions.models import Session
@@ -89,7 +88,7 @@ def request_portfolio_deletion(*, portfolio_id: UUID, at: dt.datetime) -> Job:
     """
     contents = queries.portfolio_contents(portfolio_id=portfolio_id)
     marked = core.mark_for_deletion(portfolio_id=portfolio_id, at=at)
-    job = None if marked else queries.deletion_job(portfolio_id=portfolio_id)
+    job = None if marked else queries.deletion_jobs(portfolio_ids=[portfolio_id]).get(portfolio_id)
     if job is not None:
         return job if job.finished_at is None else jobs.retry_job(job_id=job.id, at=at)
     integration.stop_syncs(portfolio_id=portfolio_id, at=at)
@@ -112,7 +111,7 @@ def restore_portfolio(*, portfolio_id: UUID, at: dt.datetime) -> None:
         NameTaken: another portfolio got its name.
     """
     core.restore_portfolio(portfolio_id=portfolio_id, at=at)
-    job = queries.deletion_job(portfolio_id=portfolio_id)
+    job = queries.deletion_jobs(portfolio_ids=[portfolio_id]).get(portfolio_id)
     if job is None:  # retention took it: nobody knows any more how far it came
         raise DeletionBegun
     job = jobs.hold_job(job_id=job.id)
@@ -175,9 +174,7 @@ def delete_portfolio_history(*, job: ClaimedJob) -> dict[str, int]:
     Raises:
         PortfolioNotBeingDeleted: it is kept.
     """
-    return _delete(
-        job, {"portfolio_days": history.delete_portfolio_days, "rollup_states": history.delete_rollup_state}
-    )
+    return _delete(job, {"portfolio_days": history.delete_portfolio_days, "rollup_states": history.delete_rollup_state})
 
 
 def delete_portfolio(*, job: ClaimedJob) -> dict[str, int]:

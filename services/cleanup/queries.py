@@ -1,5 +1,6 @@
 """Reading what is being deleted, in the open scope."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from services.cleanup.jobs import DELETE_ASSETS, DELETE_PORTFOLIO
@@ -22,9 +23,14 @@ def portfolio_contents(*, portfolio_id: UUID) -> dict[str, int]:
     }
 
 
-def deletion_job(*, portfolio_id: UUID) -> Job | None:
-    """Return the newest job that deletes the portfolio; None when there is none (any more)."""
-    return jobs.newest_job(kind=DELETE_PORTFOLIO, subject_id=portfolio_id)
+def deletion_jobs(*, portfolio_ids: Collection[UUID]) -> dict[UUID, Job]:
+    """Return the newest job that deletes each of the portfolios; one without (any more) is absent."""
+    return jobs.newest_jobs(subject_ids=portfolio_ids, kind=DELETE_PORTFOLIO)
+
+
+def is_in_deletion(*, job: Job) -> bool:
+    """Return whether the job's subject is a portfolio that is being deleted: neither shown nor gone."""
+    return core.list_portfolios_in_deletion().filter(id=job.subject_id).exists()
 
 
 def may_restore(*, job: Job) -> bool:
@@ -32,8 +38,6 @@ def may_restore(*, job: Job) -> bool:
 
     Links may have been removed at their banks by then, which closed their accounts; that stays.
     """
-    if job.kind != DELETE_PORTFOLIO.name or job.subject_id is None:
-        return False
-    if not core.list_portfolios_in_deletion().filter(id=job.subject_id).exists():
+    if job.kind != DELETE_PORTFOLIO.name or not is_in_deletion(job=job):
         return False
     return not job.steps.filter(name=DELETE_ASSETS, attempts__gt=0).exists()

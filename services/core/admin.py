@@ -11,7 +11,7 @@ from tenants.admin import LongTableAdmin, TenantRowAdmin
 class PortfolioAdmin(TenantRowAdmin):
     """Portfolios."""
 
-    list_display = ("name", "currency", "time_zone", "created_at")
+    list_display = ("name", "currency", "time_zone", "created_at", "deleting_since")
     search_fields = ("name",)
     ordering = ("-created_at", "-id")
 

@@ -1,6 +1,5 @@
 """The console's pages of jobs: what they are doing, step by step, and the two things that may be done to them."""
 
-import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +13,9 @@ from unfold.decorators import action, display
 from fatfire.kit.clock import now
 from fatfire.kit.errors import DomainError
 from services.jobs import operations
-from services.jobs.graph import graph_of
 from services.jobs.jobs import JobKind
 from services.jobs.models import Job, JobStep, State
+from services.jobs.progress import OPEN, duration, percent_of, progress_of
 from tenants import audit
 from tenants.admin import LongTableAdmin, ask_first
 
@@ -28,7 +27,6 @@ STATE_COLOURS = {
     State.FAILED: "danger",
     State.CANCELLED: "default",
 }
-_OPEN = (State.QUEUED, State.RUNNING)
 _MAY_RETRY = (State.FAILED, State.CANCELLED)
 
 
@@ -109,7 +107,7 @@ class JobAdmin(LongTableAdmin):
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         """Return the actions that the job's state allows now."""
         job = self.get_object(request, object_id)
-        allowed = {"retry": _MAY_RETRY, "cancel": _OPEN}
+        allowed = {"retry": _MAY_RETRY, "cancel": OPEN}
         actions: list[Any] = super().get_actions_detail(request, object_id)
         return [each for each in actions if job and job.state in allowed[each.method.original_function_name]]
 
@@ -147,36 +145,3 @@ def _retry(job: Job) -> None:
 
 def _cancel(job: Job) -> None:
     operations.cancel_job(job_id=job.id, at=now())
-
-
-def percent_of(job: Job) -> int | None:
-    """Return how much of the job is done, from 0 to 100; None where it doesn't say."""
-    if job.state == State.SUCCEEDED:
-        return 100
-    return min(100, job.progress_done * 100 // job.progress_total) if job.progress_total else None
-
-
-def progress_of(job: Job) -> dict[str, Any]:
-    """Return what the page of a job shows beside its fields."""
-    steps = list(job.steps.all())
-    return {
-        "job": job,
-        "is_open": job.state in _OPEN,
-        "percent": percent_of(job),
-        "took": duration(job.started_at, job.finished_at or now()),
-        "graph": graph_of(job.kind, steps),
-        "steps": [(step, duration(step.started_at, step.finished_at or now())) for step in steps],
-        "colours": STATE_COLOURS,
-    }
-
-
-def duration(start: dt.datetime | None, end: dt.datetime) -> str:
-    """Return the time between in words that fit a column; a dash for what hasn't begun."""
-    if start is None:
-        return "—"
-    seconds = max((end - start).total_seconds(), 0)
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

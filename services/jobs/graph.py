@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from services.jobs.jobs import JobKind
 from services.jobs.models import JobStep
 
-BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 168, 52, 48, 16
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 196, 52, 40, 16
 """In the drawing's units, which are pixels at full size."""
 
 
@@ -27,6 +27,8 @@ class Graph:
     height: int
     boxes: tuple[Box, ...]
     lines: tuple[str, ...]
+    box_width: int = BOX_WIDTH
+    box_height: int = BOX_HEIGHT
 
 
 def graph_of(kind: str, steps: Sequence[JobStep]) -> Graph:

@@ -105,3 +105,8 @@ class JobStep(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.job_id} {self.state}"
+
+    @property
+    def title(self) -> str:
+        """The name as people read it: "Remove links"."""
+        return self.name.replace("_", " ").capitalize()

@@ -132,9 +132,7 @@ class Progress:
 
     claim: "ClaimedJob"
 
-    def report(
-        self, done: int, total: int | None = None, note: str = "", output: dict[str, Any] | None = None
-    ) -> None:
+    def report(self, done: int, total: int | None = None, note: str = "", output: dict[str, Any] | None = None) -> None:
         """Record that `done` of `total` units are done and renew the lease.
 
         `output` is what the step has put out so far: shown at once, and given to whoever takes the step up after us.
@@ -306,7 +304,8 @@ def retry_later(*, claim: ClaimedJob, error: DomainError, at: dt.datetime) -> No
 def fail(*, claim: ClaimedJob, code: str, detail: str, at: dt.datetime) -> None:
     """End the claimed step and its job as failed. In the open scope.
 
-    What runs beside it stops, what waited for it stays blocked: `retry_job` goes on from there. A job that was asked for once more while it ran starts again instead: whoever asked had something new.
+    What runs beside it stops, what waited for it stays blocked: `retry_job` goes on from there. A job that was asked
+    for once more while it ran starts again instead: whoever asked had something new.
 
     Raises:
         LeaseLost: the step is no longer ours.

@@ -37,20 +37,16 @@ def get_job(*, job_id: UUID) -> Job:
 
 
 def role_to_move(*, job: Job) -> Role:
-    """Return the least role that may try the job again or cancel it; of a kind that this release doesn't know, owner."""
+    """Return the least role that may try the job again or cancel it; of an unknown kind, owner."""
     known = {kind.name: kind.role for kind in JobKind.all()}
     return known.get(job.kind, Role.OWNER)
 
 
-def newest_jobs(*, subject_ids: Collection[UUID]) -> dict[UUID, Job]:
-    """Return the newest job of each subject that has one, whatever its kind; without steps."""
-    jobs = Job.objects.filter(subject_id__in=subject_ids).order_by("subject_id", "-created_at", "-id")
+def newest_jobs(*, subject_ids: Collection[UUID], kind: JobKind | None = None) -> dict[UUID, Job]:
+    """Return the newest job (of the kind, where one is given) of each subject that has one; without steps."""
+    chosen = list_jobs(kind=kind.name if kind else None)
+    jobs = chosen.filter(subject_id__in=subject_ids).order_by("subject_id", "-created_at", "-id")
     return {job.subject_id: job for job in jobs.distinct("subject_id") if job.subject_id}
-
-
-def newest_job(*, kind: JobKind, subject_id: UUID) -> Job | None:
-    """Return the newest job of the kind and subject, without steps; None when there is none (any more)."""
-    return list_jobs(kind=kind.name, subject_id=subject_id).order_by("-created_at", "-id").first()
 
 
 def open_job(*, kind: JobKind, subject_id: UUID) -> Job | None:

@@ -1,4 +1,4 @@
-"""Deleting a portfolio: hidden at once, emptied in batches, resumed where it stopped, kept after all while it can be."""
+"""Deleting a portfolio: hidden at once, emptied in batches, resumed where it stopped, kept while it can be."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -149,7 +149,10 @@ def test_it_is_hidden_at_once_with_all_that_is_in_it(home, portfolio_id):
 
 _BEING = core.PortfolioBeingDeleted
 WRITES = {  # what is tried -> (the refusal, how)
-    "update the portfolio": (_BEING, lambda at: core.update_portfolio(portfolio_id=at["portfolio"].id, name="N", at=AT)),
+    "update it": (
+        _BEING,
+        lambda at: core.update_portfolio(portfolio_id=at["portfolio"].id, name="N", at=AT),
+    ),
     "add an asset": (
         _BEING,
         lambda at: core.create_asset(
