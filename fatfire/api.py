@@ -165,6 +165,9 @@ def _bind(run: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 api.add_decorator(_bind, mode="view")
+# A path's operations must be in one router, or the first is asked alone: what deletes a portfolio joins what shows it.
+_PORTFOLIO = "/portfolios/{portfolio_id}"
+core.path_operations[_PORTFOLIO].operations += cleanup.path_operations.pop(_PORTFOLIO).operations
 for router in (accounts, core, cleanup, analytics, integration, insurance, receipts, tax, exchange, jobs):
     api.add_router("", router)
 
