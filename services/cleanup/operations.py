@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib.sessions.models import Session
@@ -24,10 +25,13 @@ from services.insurance import operations as insurance
 from services.integration import operations as integration
 from services.integration import queries as integration_queries
 from services.jobs import operations as jobs
-from services.jobs.operations import ClaimedJob, Job, Progress
+from services.jobs.operations import ClaimedJob, Progress
 from services.receipts import operations as receipts
 from services.telemetry import operations as telemetry
 from tenants.isolation import operator, tenant
+
+if TYPE_CHECKING:
+    from services.jobs.models import Job
 
 BATCH = 1000
 """So many rows are deleted in one transaction: locks are held for a moment only."""
@@ -77,7 +81,7 @@ def _delete_sessions(*, before: dt.datetime, limit: int) -> int:
     return Session.objects.filter(pk__in=expired.values("pk")[:limit]).delete()[0]
 
 
-def request_portfolio_deletion(*, portfolio_id: UUID, at: dt.datetime) -> Job:
+def request_portfolio_deletion(*, portfolio_id: UUID, at: dt.datetime) -> "Job":
     """Hide the portfolio at once and queue the deletion of all that is in it; return the job, in the open scope.
 
     Repeatable: of one that is being deleted already the open job is returned, and one that failed or was stopped goes
@@ -94,7 +98,7 @@ def request_portfolio_deletion(*, portfolio_id: UUID, at: dt.datetime) -> Job:
     integration.stop_syncs(portfolio_id=portfolio_id, at=at)
     named = {"portfolio": marked.name} if marked else {}  # else retention took the job that knew it
     links = {"links": contents.pop("links")}
-    inputs = {step.name: named for step in DELETE_PORTFOLIO.steps}
+    inputs: dict[str, dict[str, Any]] = {step.name: named for step in DELETE_PORTFOLIO.steps}
     inputs |= {REMOVE_LINKS: {**named, **links}, DELETE_ASSETS: {**named, **contents}}
     return jobs.enqueue(kind=DELETE_PORTFOLIO, subject_id=portfolio_id, at=at, inputs=inputs)
 

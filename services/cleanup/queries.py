@@ -1,6 +1,7 @@
 """Reading what is being deleted, in the open scope."""
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from services.cleanup.jobs import DELETE_ASSETS, DELETE_PORTFOLIO
@@ -8,8 +9,10 @@ from services.core import queries as core
 from services.insurance import queries as insurance
 from services.integration import queries as integration
 from services.jobs import queries as jobs
-from services.jobs.operations import Job
 from services.receipts import queries as receipts
+
+if TYPE_CHECKING:
+    from services.jobs.models import Job
 
 
 def portfolio_contents(*, portfolio_id: UUID) -> dict[str, int]:
@@ -23,17 +26,18 @@ def portfolio_contents(*, portfolio_id: UUID) -> dict[str, int]:
     }
 
 
-def deletion_jobs(*, portfolio_ids: Collection[UUID]) -> dict[UUID, Job]:
+def deletion_jobs(*, portfolio_ids: Collection[UUID]) -> dict[UUID, "Job"]:
     """Return the newest job that deletes each of the portfolios; one without (any more) is absent."""
     return jobs.newest_jobs(subject_ids=portfolio_ids, kind=DELETE_PORTFOLIO)
 
 
-def is_in_deletion(*, job: Job) -> bool:
+def is_in_deletion(*, job: "Job") -> bool:
     """Return whether the job's subject is a portfolio that is being deleted: neither shown nor gone."""
-    return core.list_portfolios_in_deletion().filter(id=job.subject_id).exists()
+    going = core.list_portfolios_in_deletion()
+    return job.subject_id is not None and going.filter(id=job.subject_id).exists()
 
 
-def may_restore(*, job: Job) -> bool:
+def may_restore(*, job: "Job") -> bool:
     """Return whether the job deletes a portfolio and hasn't deleted anything yet: its first deleting step never began.
 
     Links may have been removed at their banks by then, which closed their accounts; that stays.

@@ -46,7 +46,9 @@ def ids(home, run_jobs, settings, tmp_path):
         token = bank.sandbox("/sandbox/public_token/create", **body)["public_token"]
         job = home.send("POST", f"/links/{link}/complete", {"public_token": token})["job_id"]
         run_jobs()
-        made = {"PORTFOLIO": portfolio, "ASSET": asset, "LINK": link, "JOB": job}
+        bought = {"merchant": "Tool Shed", "purchased_on": "2026-02-01", "total": "89.00"}
+        receipt = home.send("POST", "/receipts", {"portfolio_id": portfolio, **bought})["id"]
+        made = {"PORTFOLIO": portfolio, "ASSET": asset, "LINK": link, "JOB": job, "RECEIPT": receipt}
         key_id = home.send("POST", "/api-keys", {"name": "Old", "role": "viewer"})["id"]
         yield {"API": "/api/v1", "KEY": home.key, "KEY_ID": key_id, **made}
 
