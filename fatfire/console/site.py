@@ -45,7 +45,6 @@ _NOT_OURS = {"login", "logout", "password_change", "password_change_done", "view
 class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]  # Unfold has no types
     """The console."""
 
-    enable_nav_sidebar = False  # Unfold has its own
     index_title = "Dashboard"
 
     def has_permission(self, request: HttpRequest) -> bool:

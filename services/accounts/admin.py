@@ -112,15 +112,12 @@ class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]  # as above
 
     household = forms.ModelChoiceField(
         queryset=Tenant.objects.all(),
-        widget=AutocompleteSelect(Membership._meta.get_field("tenant"), admin.site),
+        widget=AutocompleteSelect(
+            Membership._meta.get_field("tenant"),
+            admin.site,
+            attrs={"class": "unfold-admin-autocomplete"},
+        ),
     )
-
-    def clean(self) -> dict[str, Any]:
-        """Tell the model its household, so that the form finds who is in it already."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        if "household" in cleaned:
-            self.instance.tenant = cleaned["household"]
-        return cleaned
 
 
 @admin.register(Membership)
@@ -165,6 +162,7 @@ class MembershipAdmin(TenantRowAdmin, ChangeableAdmin):
         if change:
             operators.change_role(membership_id=obj.id, role=role, at=now())
         else:
+            obj.tenant = form.cleaned_data["household"]
             made = operators.add_member(tenant_id=obj.tenant.id, user_id=obj.user_id, role=role, at=now())
             obj.id = made.id
 
