@@ -17,7 +17,7 @@ from fatfire.kit.errors import DomainError
 from tenants.models import User
 
 
-class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
+class ConsoleAdmin(ModelAdmin):
     """Rows that operators may see, and change only where a subclass says so. Nothing is ever deleted here.
 
     Binary columns hold digests and encrypted tokens: they are never read, let alone shown.

@@ -42,7 +42,7 @@ _NOT_OURS = {"login", "logout", "password_change", "password_change_done", "view
 """Views of Django's admin that don't exist here: people sign in by a link, and no row has a page outside."""
 
 
-class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]  # Unfold has no types
+class ConsoleSite(UnfoldAdminSite):
     """The console."""
 
     index_title = "Dashboard"

@@ -88,9 +88,7 @@ class UserAdmin(ChangeableAdmin):
     def save_model(self, request: HttpRequest, obj: User, form: "forms.ModelForm[User]", change: bool) -> None:
         """Make or change the person."""
         if change:
-            operators.change_user(
-                user_id=obj.id, email=obj.email, name=obj.name, is_operator=obj.is_operator, by=request.user.pk
-            )
+            operators.change_user(user_id=obj.id, email=obj.email, name=obj.name, is_operator=obj.is_operator)
         else:
             obj.id = operators.create_user(email=obj.email, name=obj.name, at=now()).id
 

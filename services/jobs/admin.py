@@ -39,7 +39,7 @@ class UnknownKind(DomainError):
     status, code = 409, "unknown_kind"
 
 
-class KindFilter(DropdownFilter):  # type: ignore[misc]  # Unfold has no types
+class KindFilter(DropdownFilter):
     """Jobs of one kind, of those that are declared: asking the table for all that it holds would read it all."""
 
     title, parameter_name = "kind", "kind"

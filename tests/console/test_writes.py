@@ -307,7 +307,7 @@ def test_operations_refuse_what_forms_would_not_send(home, ada):
         with pytest.raises(operators.EmailTaken):
             operators.create_user(email="OWNER@HOME.example", name="", at=AT)
         with pytest.raises(operators.EmailTaken):
-            operators.change_user(user_id=owner.id, email=ada.email, name="", is_operator=False, by=ada.id)
+            operators.change_user(user_id=owner.id, email=ada.email, name="", is_operator=False)
         with pytest.raises(operators.InvalidInput):
             operators.change_tenant(tenant_id=home.id, name="x", country="Oz", time_zone="UTC", at=AT)
         assert User.objects.count() == 2
