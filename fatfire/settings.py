@@ -51,6 +51,7 @@ WSGI_APPLICATION = "fatfire.wsgi.application"
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
+FORMAT_MODULE_PATH = ["fatfire.console.formats"]  # how the console writes days and moments
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "tenants.User"
 AUTHENTICATION_BACKENDS: list[str] = []  # none of Django's: people sign in by a link, programs by a key

@@ -40,6 +40,7 @@ LONG = {
 ACROSS_TENANTS = {
     "fatfire/console/site.py": "shows every tenant to operators, who were let in before",
     "fatfire/demo.py": "makes and removes the sample tenants",
+    "fatfire/management/commands/create_operator.py": "people belong to no tenant, and app_tenant may not write them",
     "fatfire/management/commands/create_api_key.py": "finds the tenant by its slug, for the operator at the keyboard",
     "fatfire/management/commands/demo.py": "asks whether the sample tenants are there",
     "services/accounts/operations.py": "a tenant's first row can't be written as that tenant",

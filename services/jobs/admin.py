@@ -1,6 +1,7 @@
 """The console's pages of jobs: what they are doing, step by step, and the two things that may be done to them."""
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,7 @@ class UnknownKind(DomainError):
     status, code = 409, "unknown_kind"
 
 
-class KindFilter(DropdownFilter):  # type: ignore[misc]  # Unfold has no types
+class KindFilter(DropdownFilter):
     """Jobs of one kind, of those that are declared: asking the table for all that it holds would read it all."""
 
     title, parameter_name = "kind", "kind"
@@ -165,9 +166,15 @@ def progress_of(job: Job) -> dict[str, Any]:
         "percent": percent_of(job),
         "took": duration(job.started_at, job.finished_at or now()),
         "graph": graph_of(job.kind, steps),
-        "steps": [(step, duration(step.started_at, step.finished_at or now())) for step in steps],
-        "colours": STATE_COLOURS,
+        "steps": [
+            (step, duration(step.started_at, step.finished_at or now()), _as_json(step.input), _as_json(step.output))
+            for step in steps
+        ],
     }
+
+
+def _as_json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False) if value else "—"
 
 
 def duration(start: dt.datetime | None, end: dt.datetime) -> str:
