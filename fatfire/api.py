@@ -57,7 +57,7 @@ class ApiKey(APIKeyHeader):
         """Return who asks, as `in_tenant_transaction` found them."""
         principal: Principal | None = request.principal  # type: ignore[attr-defined]
         if principal is None:
-            raise NotAuthenticated
+            raise request.refusal  # type: ignore[attr-defined]
         if not principal.role.allows(request.role_needed):  # type: ignore[attr-defined]
             raise PermissionDenied
         return principal
@@ -130,7 +130,7 @@ class _Document(OpenAPISchema):
         return super().get_components()
 
 
-_ERRORS = (401, 403, 404, 409, 413, 422, 500, 503)
+_ERRORS = (401, 403, 404, 409, 413, 422, 429, 500, 503)
 
 
 class _Api(NinjaAPI):

@@ -48,6 +48,7 @@ def use_local_services(arguments: Sequence[str], data_dir: Path = DATA_DIR) -> I
         for variable, role in ROLES.items():
             os.environ[variable] = postgres.dsn(role, DATABASE)
         os.environ.setdefault("SECURE_COOKIES", "false")  # a laptop serves plain HTTP, on the loopback interface
+        os.environ.setdefault("SITE_URL", "http://127.0.0.1:8000")  # where runserver is; the demo knows better
         os.environ.setdefault("MAIL_URL", f"file:{data_dir / 'mail'}")
         yield
 

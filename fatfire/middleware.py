@@ -7,15 +7,17 @@ from functools import wraps
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import Error, transaction
 from django.http import HttpRequest, HttpResponse
 
 from fatfire.kit import clock
-from fatfire.problems import as_problem
+from fatfire.kit.errors import NotAuthenticated
+from fatfire.problems import TooManyRequests, as_problem
 from services.accounts import queries as accounts
 from services.accounts.operations import note_key_use
 from services.accounts.queries import Principal
-from services.telemetry.operations import Kind, Outcome, Run, record_anonymous_request, record_invocation
+from services.telemetry.operations import Kind, Outcome, Run, count_request, record_invocation
 from tenants.isolation import acting_as, shared, tenant
 from tenants.permissions import required_role
 
@@ -23,6 +25,7 @@ logger = structlog.get_logger(__name__)
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _NOT_RECORDED = ("/livez", "/readyz", "/static/")
 
 
@@ -60,9 +63,12 @@ class RequestMiddleware:
 
 
 def _name(request: HttpRequest) -> str:
-    """Return the method and the route, without the ids in it: invocations of one route share a name."""
-    match = request.resolver_match
-    return f"{request.method} /{match.route}" if match else f"{request.method} (no route)"
+    """Return the method and the route, without the ids in it: invocations of one route share a name.
+
+    There are as many names as routes and methods, whatever a stranger sends.
+    """
+    method, match = request.method if request.method in _METHODS else "OTHER", request.resolver_match
+    return f"{method} /{match.route}" if match else f"{method} (no route)"
 
 
 def _outcome(status: int) -> Outcome:
@@ -72,7 +78,7 @@ def _outcome(status: int) -> Outcome:
 
 
 def _record(run: Run, principal: Principal | None) -> None:
-    """Write the invocation in a transaction of its own: the request's may have been rolled back."""
+    """Write the invocation, or count nobody's, in a transaction of its own: the request's may have been rolled back."""
     try:
         if principal:
             with tenant(principal.tenant_id):
@@ -80,7 +86,7 @@ def _record(run: Run, principal: Principal | None) -> None:
                 note_key_use(principal=principal, at=run.ended_at)
         else:
             with shared():
-                record_anonymous_request(run)
+                count_request(run)
     except Error:  # the answer stands, whether it is recorded or not
         logger.exception("invocation_not_recorded")
 
@@ -91,20 +97,25 @@ def in_tenant_transaction(
     """Wrap an API operation: find out who asks, and run it in one transaction of their tenant.
 
     Anything but success rolls back, so a refusal changes nothing. A view that `opens_own_transaction` runs outside of
-    one. `request.principal` and `request.role_needed` are what the API's authentication then decides by.
+    one. `request.principal` (else `request.refusal`) and `request.role_needed` are what the API's authentication then
+    decides by. A key's requests are counted when they end, so those under way at once may exceed its limit.
     """
     opens_own = getattr(view, "opens_own_transaction", False)
 
     @wraps(answer)
     def run(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         request.role_needed = required_role(view, request.method or "GET")  # type: ignore[attr-defined]
+        request.refusal = NotAuthenticated()  # type: ignore[attr-defined]
         secret = request.headers.get("X-API-Key")
         owner = accounts.owner_of_key(secret=secret) if secret else None
         if owner is None:
             return answer(request, *args, **kwargs)  # to be refused by the API's authentication
         with structlog.contextvars.bound_contextvars(tenant_id=str(owner.tenant_id)):
             with tenant(owner.tenant_id):
-                principal = accounts.principal_of_key(api_key_id=owner.api_key_id, at=clock.now())
+                principal = accounts.principal_of_key(api_key_id=owner.api_key_id, at=(at := clock.now()))
+                if principal and principal.key_requests >= settings.API_REQUESTS_PER_MINUTE:
+                    request.refusal = TooManyRequests(retry_after_s=60 - at.second)  # type: ignore[attr-defined]
+                    principal = None
                 request.principal = principal  # type: ignore[attr-defined]
                 if not opens_own:
                     with acting_as(principal.user_id if principal else None):

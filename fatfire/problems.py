@@ -32,6 +32,17 @@ class MethodNotAllowed(DomainError):
     status, code = 405, "method_not_allowed"
 
 
+class TooManyRequests(DomainError):
+    """This key was used too often in this minute."""
+
+    status, code = 429, "too_many_requests"
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        """Tell when the next minute begins."""
+        super().__init__(f"Try again in {retry_after_s} s.")
+        self.retry_after_s = retry_after_s
+
+
 class InternalError(DomainError):
     """Something went wrong on our side."""
 
@@ -77,6 +88,8 @@ def problem(request: HttpRequest, error: DomainError, *, errors: list[FieldProbl
     response = HttpResponse(body.model_dump_json(exclude_defaults=True), status=error.status, content_type=CONTENT_TYPE)
     if isinstance(error, NotAuthenticated):
         response["WWW-Authenticate"] = "X-API-Key"
+    if isinstance(error, TooManyRequests):
+        response["Retry-After"] = str(error.retry_after_s)
     return response
 
 

@@ -34,7 +34,12 @@ class Environment(BaseSettings):
     plaid_secret: SecretStr = SecretStr("")
     plaid_country_codes: list[str] = ["US"]
     rates_url: str = ""
+    keep_invocations_days: int = Field(default=90, ge=1)
+    keep_jobs_days: int = Field(default=90, ge=1)
     jobs_resend_after_seconds: int = Field(default=10, ge=1)
+    site_url: str = Field(default="", pattern=r"^(https?://[^/\s?#@]+)?$")
+    trusted_proxies: int = Field(default=0, ge=0)
+    api_requests_per_minute: int = Field(default=600, ge=1)
     secure_cookies: bool = True
     mail_url: SecretStr = SecretStr("")
     mail_from: str = "fatfire@localhost"
@@ -68,6 +73,7 @@ INSTALLED_APPS = [
     "tenants",
     "services.telemetry",
     "services.jobs",
+    "services.messaging",
     "services.accounts",
     "services.core",
     "services.exchange",
@@ -77,6 +83,7 @@ INSTALLED_APPS = [
     "services.insurance",
     "services.tax",
     "services.analytics",
+    "services.cleanup",
     "ninja",  # its own Swagger UI files, served from here instead of a CDN
     "django.contrib.contenttypes",
     "django.contrib.auth",  # the console's forms import it; it signs nobody in (AUTHENTICATION_BACKENDS)
@@ -148,18 +155,22 @@ DATABASE_ROUTERS = ["tenants.isolation.RoleRouter"]
 
 # Tables that belong to no tenant: label -> (what app_tenant may do there, "" for nothing; why it isn't a tenant's).
 SHARED_MODELS: dict[str, tuple[str, str]] = {
-    "tenants.User": ("SELECT", "a person may be a member of several tenants"),
-    "accounts.SignInToken": ("SELECT, INSERT, UPDATE", "a link is used before it is known where its person belongs"),
+    "tenants.User": ("SELECT", "a person may be a member of several tenants; shown to those alone"),
+    "accounts.SignInRequest": ("", "nobody is known yet; written by an SQL function and read by the platform's job"),
+    "accounts.SignInToken": ("SELECT, UPDATE", "a link is used before it is known where its person belongs"),
     "contenttypes.ContentType": ("SELECT", "the names of the models, which Django's sessions and console ask for"),
     "sessions.Session": ("SELECT, INSERT, UPDATE, DELETE", "a browser's session tells which tenant it is in"),
     "auth.Permission": ("", "Django's admin asks for the table; nobody has permissions in it"),
     "auth.Group": ("", "as before"),
     "auth.Group_permissions": ("", "as before"),
     "admin.LogEntry": ("", "what operators did in the console, which tenants' owners read in their own audit trail"),
+    "telemetry.RequestCount": ("", "requests of nobody known; counted by an SQL function"),
     "exchange.Rate": ("SELECT", "the European Central Bank's rates are the same for everybody"),
 }
 
 BROKER_URL = ENV.broker_url
+KEEP_INVOCATIONS_DAYS = ENV.keep_invocations_days
+KEEP_JOBS_DAYS = ENV.keep_jobs_days
 JOBS_RESEND_AFTER_SECONDS = ENV.jobs_resend_after_seconds
 MASTER_KEY_FILE = ENV.master_key_file
 PLAID_URL = ENV.plaid_url
@@ -167,6 +178,9 @@ PLAID_CLIENT_ID = ENV.plaid_client_id
 PLAID_SECRET = ENV.plaid_secret
 PLAID_COUNTRY_CODES = ENV.plaid_country_codes
 RATES_URL = ENV.rates_url
+SITE_URL = ENV.site_url
+API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
+TRUSTED_PROXIES = ENV.trusted_proxies
 
 UNFOLD = theme.settings(environment=ENV.environment)
 
@@ -189,7 +203,7 @@ def _mailer(url: SecretStr) -> dict[str, Any]:
     """
     parts = urlsplit(url.get_secret_value() or "smtp://MAIL_URL-is-not-set.invalid")
     if parts.scheme == "file":
-        return {"BACKEND": "fatfire.web.mail.LocalBackend", "OPTIONS": {"folder": unquote(parts.path)}}
+        return {"BACKEND": "services.messaging.local.LocalBackend", "OPTIONS": {"folder": unquote(parts.path)}}
     options = {
         "host": parts.hostname,
         "port": parts.port or 587,

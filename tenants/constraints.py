@@ -74,6 +74,31 @@ class TenantIsolation(_TableConstraint):
         return f'DROP POLICY "{self.name}_tenant" ON {table}; DROP POLICY "{self.name}_operator" ON {table}'
 
 
+class MembersOnly(_TableConstraint):
+    """Row-level security for the people: app_tenant sees who is a member of its tenant, and nobody without a tenant.
+
+    Who must be found before the tenant is known is found through `tenants.lookups`.
+    """
+
+    def create_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+        """Return the statements that close the table."""
+        table = f'"{model._meta.db_table}"'
+        # The memberships have a policy of their own, which leaves the open tenant's. EXISTS and not IN: the planner
+        # looks one person's membership up by its index, or hashes the tenant's for a list.
+        mine = f"EXISTS (SELECT FROM tenants_membership m WHERE m.user_id = {table}.id)"
+        return f"""
+            ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+            ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
+            CREATE POLICY "{self.name}_tenant" ON {table} FOR SELECT TO app_tenant USING ({mine});
+            CREATE POLICY "{self.name}_operator" ON {table} TO app_operator USING (true) WITH CHECK (true)
+        """
+
+    def remove_sql(self, model: Any, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+        """Return the statements that drop the policies; the table stays closed (no policy, no rows)."""
+        table = f'"{model._meta.db_table}"'
+        return f'DROP POLICY "{self.name}_tenant" ON {table}; DROP POLICY "{self.name}_operator" ON {table}'
+
+
 class SameTenant(_TableConstraint):
     """A foreign key that can't cross tenants: (tenant_id, field) references (tenant_id, id).
 

@@ -1,7 +1,7 @@
-"""Narrow ways past the isolation: SQL functions in the schema `lookup` that run as app_operator and return ids only.
+"""Narrow ways past the isolation: SQL functions in the schema `lookup` that run as app_operator.
 
-For what must be found before a tenant is known: a user's tenants, the tenant of an API key. Each is created by a
-migration.
+For what must be found before a tenant is known: a user's tenants, the tenant of an API key, the person of a session.
+They return ids only, but for that person. Each is created by a migration.
 """
 
 from django.db.migrations import RunSQL
@@ -10,7 +10,8 @@ from django.db.migrations import RunSQL
 def create_lookup(signature: str, *, returns: str, body: str) -> RunSQL:
     """Return the migration operation that creates `lookup.<signature>`, executable by app_tenant alone.
 
-    `signature` has the argument types, `body` is one SQL statement on fully named tables.
+    `signature` has the argument types, `body` is SQL on fully named tables, where each statement sees what was
+    committed before it; the last one gives what is returned.
     """
     return RunSQL(
         sql=f"""

@@ -9,7 +9,7 @@ from django.db.models.functions import Lower
 from django.utils.crypto import salted_hmac
 
 from fatfire.kit import clock
-from tenants.constraints import SameTenant, TenantIsolation
+from tenants.constraints import MembersOnly, SameTenant, TenantIsolation
 from tenants.isolation import current_tenant_id
 from tenants.permissions import Role
 
@@ -52,7 +52,10 @@ class User(AbstractBaseUser):
     USERNAME_FIELD = "email"
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(Lower("email"), name="tenants_one_user_per_email")]
+        constraints: ClassVar = [
+            MembersOnly(name="tenants_user_isolation"),
+            models.UniqueConstraint(Lower("email"), name="tenants_one_user_per_email"),
+        ]
 
     def __str__(self) -> str:
         return self.email

@@ -104,6 +104,8 @@ _key = BASE_DIR / ".data" / "tests" / "master.key"
 if not _key.exists():
     _key.write_text(hashlib.sha256(b"only for tests").hexdigest())
 os.environ["MASTER_KEY_FILE"] = str(_key)
+os.environ["SITE_URL"] = "http://testserver"
+os.environ["API_REQUESTS_PER_MINUTE"] = "1000000"  # the fuzzer and the benchmarks are quick
 os.environ["SECURE_COOKIES"] = "false"  # browsers meet the pages over plain HTTP on the loopback interface
 
 

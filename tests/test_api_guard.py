@@ -154,11 +154,12 @@ def _fingerprint(households: Households) -> list[tuple[str, str | None]]:
     tables = [
         row[0]
         for row in households.admin.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
-        if row[0] != "telemetry_invocation"
+        if row[0] not in {"telemetry_invocation", "telemetry_requestcount"}
     ]
     digest = sql.SQL(
         "SELECT {name}, md5(string_agg(row, '' ORDER BY row))"
-        " FROM (SELECT (to_jsonb(t) - 'last_used_at')::text AS row FROM {table} t) AS rows"
+        " FROM (SELECT (to_jsonb(t) - '{{last_used_at,counted_minute,counted_requests}}'::text[])::text AS row"
+        " FROM {table} t) AS rows"
     )
     asked = sql.SQL(" UNION ALL ").join(digest.format(name=name, table=sql.Identifier(name)) for name in tables)
     return sorted(households.admin.execute(asked).fetchall())

@@ -44,6 +44,8 @@ ACROSS_TENANTS = {
     "fatfire/management/commands/create_api_key.py": "finds the tenant by its slug, for the operator at the keyboard",
     "fatfire/management/commands/demo.py": "asks whether the sample tenants are there",
     "services/accounts/operations.py": "a tenant's first row can't be written as that tenant",
+    "services/accounts/sign_in.py": "the platform's job finds who asked for a link, and makes it",
+    "services/cleanup/operations.py": "deletes what is old, whosever it is",
     "services/exchange/operations.py": "rates are everybody's, and only the platform's job writes them",
     "services/history/operations.py": "finds the portfolios of all tenants whose day has turned",
     "services/jobs/operations.py": "claims jobs of the platform, and sweeps those of all tenants",

@@ -18,8 +18,9 @@ from tests.api.document import Operation, operations, resolved
 from tests.api.requests import LISTS, list_for
 from tests.factories import make_key, make_tenant
 
-MOST_QUERIES = 9
-"""Of one request, with its authentication, its invocation, and the BEGIN and COMMIT of its two transactions."""
+MOST_QUERIES = 10
+"""Of one request, with its authentication, its invocation, the count of its key's requests, and the BEGIN and COMMIT of
+its two transactions."""
 
 
 def _rows_field(operation: Operation) -> str | None:

@@ -119,6 +119,7 @@ def test_deployment_without_secrets_is_refused(tmp_path):
     assert done.returncode == 1
     assert "(tenants.E006) SECRET_KEY is empty." in done.stderr
     assert "(tenants.E007) There is no master key" in done.stderr
+    assert "(accounts.E001) SITE_URL is empty" in done.stderr
 
 
 def test_development_server_without_a_master_key_is_refused(tmp_path):
@@ -133,7 +134,16 @@ def test_development_server_without_a_master_key_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("DEBUG", "perhaps"), ("ALLOWED_HOSTS", "*.example.com"), ("JOBS_RESEND_AFTER_SECONDS", "0")],
+    [
+        ("DEBUG", "perhaps"),
+        ("ALLOWED_HOSTS", "*.example.com"),
+        ("JOBS_RESEND_AFTER_SECONDS", "0"),
+        ("TRUSTED_PROXIES", "-1"),
+        *(
+            ("SITE_URL", each)
+            for each in ("x.example", "ftp://x", "https://x/", "https://x/y", "https://a@x", "https://x\n")
+        ),
+    ],
 )
 def test_value_of_the_wrong_form_is_refused(variable, value, monkeypatch):
     monkeypatch.setenv(variable, value)

@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
+from services.cleanup.jobs import APPLY_RETENTION
 from services.exchange.jobs import LOAD_RATES
 from services.history.jobs import ROLL_UP_DUE
 from services.jobs import operations as jobs
@@ -23,6 +24,7 @@ SCHEDULE = (
     Entry(LOAD_RATES, dt.timedelta(hours=1)),
     # Somewhere midnight passes every quarter of an hour: time zones differ by as little.
     Entry(ROLL_UP_DUE, dt.timedelta(minutes=15)),
+    Entry(APPLY_RETENTION, dt.timedelta(days=1)),
 )
 SWEEP_EVERY = dt.timedelta(seconds=2)
 

@@ -10,7 +10,7 @@ from fatfire.kit.clock import now
 from fatfire.kit.errors import DomainError
 from fatfire.web.access import begin_session, enter, has_console, person_of, to_sign_in
 from fatfire.web.errors import error_page
-from fatfire.web.mail import send_sign_in_link
+from fatfire.web.networks import network_of
 from services.accounts import sign_in as accounts
 
 
@@ -29,7 +29,7 @@ class EmailForm(forms.Form):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def ask_for_link(request: HttpRequest) -> HttpResponse:
-    """Ask for the e-mail address, and send a link to it; whether the address is known can't be seen from the answer."""
+    """Ask for the e-mail address, and have a link sent to it; whether it is anybody's can't be seen from the answer."""
     next_path = accounts.local_path(request.POST.get("next") or request.GET.get("next") or "/")
     if request.method != "POST":
         if person_of(request):
@@ -39,10 +39,7 @@ def ask_for_link(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return render(request, "web/sign_in.html", {"form": form, "next": next_path}, status=422)
     email = form.cleaned_data["email"]
-    wanted = accounts.request_sign_in(email=email, next_path=next_path, at=now())
-    if wanted:
-        link = request.build_absolute_uri(f"/sign-in/{wanted.secret}")
-        send_sign_in_link(email=wanted.email, link=link)
+    accounts.request_sign_in(email=email, network=network_of(request), next_path=next_path, at=now())
     return render(request, "web/check_mail.html", {"email": email})
 
 

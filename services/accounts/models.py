@@ -22,6 +22,8 @@ class ApiKey(TenantModel):
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
+    counted_minute = models.DateTimeField(null=True)  # when it began
+    counted_requests = models.PositiveIntegerField(default=0, db_default=0)  # answered within it
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta(TenantModel.Meta):
@@ -46,11 +48,38 @@ LOCAL_PATH = r"^/([!-.0-\[\]-~][!-\[\]-~]*)?$"
 character, which browsers read as slashes or leave out."""
 
 
+class SignInRequest(models.Model):
+    """Someone asked for a link to this address, whether it is anybody's or not; a job sends it. Kept for a day."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.CharField(max_length=254)  # as PostgreSQL's lower() writes it
+    network = models.CharField(max_length=43)  # of who asked: an IPv4 address, or the /64 of an IPv6 one
+    next_path = models.CharField(max_length=500, default="/")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(next_path__regex=LOCAL_PATH), name="accounts_signinrequest_next_path_is_local"
+            ),
+        ]
+        indexes: ClassVar = [
+            # How often an address was asked for lately, and how often a network asked (lookup.request_sign_in).
+            models.Index(fields=["email", "created_at"], name="accounts_request_of_address"),
+            models.Index(fields=["network", "created_at"], name="accounts_request_of_network"),
+        ]
+
+    def __str__(self) -> str:
+        return f"sign-in asked for at {self.created_at}"
+
+
 class SignInToken(models.Model):
     """A link that signs a person in: once, for ten minutes. Only a hash of its secret is kept."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
+    # What it answers, with one valid link at a time; none: whoever runs the platform made it.
+    request = models.OneToOneField(SignInRequest, on_delete=models.CASCADE, related_name="+", null=True)
     digest = models.BinaryField(max_length=32)  # SHA-256; the secret is 256 random bits, so no slow hash is needed
     next_path = models.CharField(max_length=500, default="/")
     created_at = models.DateTimeField()
@@ -65,7 +94,7 @@ class SignInToken(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # How many links a person asked for lately.
+            # A person's links, to use them up together.
             models.Index(fields=["user", "created_at"], name="accounts_signintoken_of_user"),
         ]
 

@@ -33,7 +33,8 @@ class Principal:
     user_id: UUID
     role: Role
     api_key_id: UUID | None = None
-    key_used_at: dt.datetime | None = None
+    key_requests: int = 0
+    """Answered by now within the minute to those who came with this key."""
 
 
 def digest_of(secret: str) -> bytes:
@@ -62,25 +63,30 @@ def _owner_of_digest(digest: bytes) -> KeyOwner:
 def principal_of_key(*, api_key_id: UUID, at: dt.datetime) -> Principal | None:
     """Return who the key acts for, with the lesser of its and the member's role; None when it is revoked or expired."""
     with connection.cursor() as cursor:  # every request pays for this one: the ORM would take longer than PostgreSQL
-        cursor.execute(_PRINCIPAL, [api_key_id, at])
+        cursor.execute(_PRINCIPAL, [minute_of(at), api_key_id, at])
         row = cursor.fetchone()
     if row is None:
         return None
-    tenant_id, user_id, key_role, member_role, key_used_at = row
+    tenant_id, user_id, key_role, member_role, key_requests = row
     return Principal(
         tenant_id=tenant_id,
         user_id=user_id,
         role=max(Role(key_role), Role(member_role), key=list(Role).index),
         api_key_id=api_key_id,
-        key_used_at=key_used_at,
+        key_requests=key_requests,
     )
 
 
 _PRINCIPAL = """
-    SELECT k.tenant_id, m.user_id, k.role, m.role, k.last_used_at
+    SELECT k.tenant_id, m.user_id, k.role, m.role, CASE WHEN k.counted_minute >= %s THEN k.counted_requests ELSE 0 END
     FROM accounts_apikey k JOIN tenants_membership m ON m.tenant_id = k.tenant_id AND m.id = k.membership_id
     WHERE k.id = %s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > %s)
 """
+
+
+def minute_of(at: dt.datetime) -> dt.datetime:
+    """Return when the minute of `at` began: requests of a key are counted by the minute."""
+    return at.replace(second=0, microsecond=0)
 
 
 def current_tenant() -> Tenant:
@@ -110,10 +116,10 @@ def list_audit_events() -> QuerySet[AuditEvent]:
 
 
 def get_user(*, user_id: UUID) -> User:
-    """Return a person, whatever their tenants.
+    """Return a member of the tenant.
 
     Raises:
-        User.DoesNotExist: there is none.
+        User.DoesNotExist: not this tenant's.
     """
     return User.objects.get(id=user_id)
 

@@ -4,22 +4,30 @@ import datetime as dt
 import re
 import secrets
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
+from django.db.models.functions import Lower
 from django.utils.crypto import constant_time_compare
 
 from fatfire.kit.errors import DomainError
-from services.accounts.models import LOCAL_PATH, SignInToken
+from services.accounts.jobs import SEND_SIGN_IN_LINK
+from services.accounts.models import LOCAL_PATH, SignInRequest, SignInToken
 from services.accounts.queries import Principal, digest_of
+from services.jobs.operations import Progress, enqueue_for_anyone
+from services.messaging.operations import send_mail
 from tenants import audit
-from tenants.isolation import acting_as, shared, tenant
+from tenants.isolation import acting_as, operator, shared, tenant
 from tenants.models import Membership, Tenant, User
 from tenants.permissions import Role
 
 VALID_FOR = dt.timedelta(minutes=10)
-MOST_LINKS = 5
-"""So many links a person may ask for within VALID_FOR."""
+MOST_OF_ADDRESS = 5
+"""So many links to one address may be asked for within VALID_FOR."""
+MOST_OF_NETWORK = 30
+"""So many links may be asked for from one network within VALID_FOR: an office shares an address."""
 
 _LOCAL_PATH = re.compile(LOCAL_PATH)
 _LONGEST_PATH = 500
@@ -72,37 +80,69 @@ def local_path(path: str) -> str:
     return path if len(path) <= _LONGEST_PATH and _LOCAL_PATH.fullmatch(path) else "/"
 
 
-def request_sign_in(*, email: str, next_path: str, at: dt.datetime) -> SignInMail | None:
-    """Return the link that is to be mailed, if any: None for an unknown address and after MOST_LINKS within VALID_FOR.
+def request_sign_in(*, email: str, network: str, next_path: str, at: dt.datetime) -> None:
+    """Note that a link is wanted and queue the job that sends it; do nothing where too many were asked for lately.
 
-    The asker must not learn which: what is answered is the same.
+    Whether the address is anybody's is not looked at here, so neither the answer nor its time can tell. `network` is
+    where the request came from, as it is to be counted.
     """
     with shared():
-        user = User.objects.filter(email__iexact=email).first()
-        if user is None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT lookup.request_sign_in(%s, %s, %s, %s, %s, %s, %s)",
+                [email, network, local_path(next_path), at, at - VALID_FOR, MOST_OF_ADDRESS, MOST_OF_NETWORK],
+            )
+            request_id: UUID | None = cursor.fetchone()[0]
+        if request_id:
+            enqueue_for_anyone(kind=SEND_SIGN_IN_LINK, subject_id=request_id, at=at)
+
+
+def send_link(*, request_id: UUID, site_url: str, progress: Progress, at: dt.datetime) -> None:
+    """Mail the link that was asked for, under a new secret each time: an earlier attempt's becomes invalid.
+
+    Nothing is sent when the address is nobody's, when it was asked for longer ago than VALID_FOR, or when the person
+    came in since. Killed between the mail and the end of the job, a second mail follows, and only its link works.
+
+    Raises:
+        MailNotTaken: it may be taken later.
+        MailRefused: it never will be.
+        ImproperlyConfigured: nobody said at which address people reach the site.
+    """
+    if not site_url:
+        msg = "SITE_URL is not set: without it no link can be sent."
+        raise ImproperlyConfigured(msg)
+    mail = _prepare_mail(request_id=request_id, progress=progress, at=at)
+    if mail:
+        link = f"{site_url}/sign-in/{mail.secret}"
+        send_mail(to=mail.email, subject="Your sign-in link", template="accounts/sign_in_link", context={"link": link})
+
+
+def _prepare_mail(*, request_id: UUID, progress: Progress, at: dt.datetime) -> SignInMail | None:
+    """Write the link that is to be sent, and return it; None when there is none to send."""
+    with operator():
+        progress.report(0, 1)
+        asked = SignInRequest.objects.filter(id=request_id, created_at__gt=at - VALID_FOR).first()
+        if asked is None:
             return None
-        with connection.cursor() as cursor:  # two requests at once would count the same rows
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"sign-in {user.id}"])
-        if SignInToken.objects.filter(user=user, created_at__gt=at - VALID_FOR).count() >= MOST_LINKS:
+        # As the index has it; iexact would read the whole table.
+        user = User.objects.alias(address=Lower("email")).filter(address=asked.email).first()
+        if user is None or SignInToken.objects.filter(user=user, used_at__gt=asked.created_at).exists():
             return None
-        return SignInMail(user.email, _create_token(user_id=user.id, next_path=next_path, at=at))
+        secret = secrets.token_urlsafe(32)
+        facts: dict[str, Any] = {"digest": digest_of(secret), "created_at": at, "expires_at": at + VALID_FOR}
+        token, is_new = SignInToken.objects.get_or_create(
+            request=asked, defaults={"user": user, "next_path": asked.next_path, **facts}
+        )
+        if not is_new and not SignInToken.objects.filter(id=token.id, used_at__isnull=True).update(**facts):
+            return None  # used in this very moment
+        return SignInMail(user.email, secret)  # where the person wants mail, and not what was typed
 
 
-def create_sign_in_token(*, user_id: UUID, next_path: str = "/", at: dt.datetime) -> str:
-    """Return the secret of a new link, whatever was asked for before: for whoever runs the platform."""
-    with shared():
-        return _create_token(user_id=user_id, next_path=next_path, at=at)
-
-
-def _create_token(*, user_id: UUID, next_path: str, at: dt.datetime) -> str:
+def create_sign_in_token(*, user_id: UUID, at: dt.datetime) -> str:
+    """Return the secret of a new link, whatever was asked for before: for whoever runs the platform. Across tenants."""
     secret = secrets.token_urlsafe(32)
-    SignInToken.objects.create(
-        user_id=user_id,
-        digest=digest_of(secret),
-        next_path=local_path(next_path),
-        created_at=at,
-        expires_at=at + VALID_FOR,
-    )
+    with operator():
+        SignInToken.objects.create(user_id=user_id, digest=digest_of(secret), created_at=at, expires_at=at + VALID_FOR)
     return secret
 
 
@@ -117,9 +157,10 @@ def use_sign_in_token(*, secret: str, at: dt.datetime) -> SignedIn:
         # One statement decides: of two who use the link at once, one finds it used.
         if not tokens.filter(digest=digest_of(secret), expires_at__gt=at).update(used_at=at):
             raise SignInLinkInvalid
-        token = SignInToken.objects.select_related("user").get(digest=digest_of(secret))
-        tokens.filter(user=token.user).update(used_at=at)
-        user, tenant_ids = token.user, _tenant_ids(token.user_id)
+        token = SignInToken.objects.get(digest=digest_of(secret))
+        tokens.filter(user_id=token.user_id).update(used_at=at)
+        [user] = _people(token.user_id)
+        tenant_ids = _tenant_ids(user.id)
     named = sorted((_name_of(each).casefold(), str(each), each) for each in tenant_ids)
     return SignedIn(
         user.id,
@@ -151,10 +192,10 @@ def sign_out_everywhere(*, user_id: UUID) -> None:
 def person_of_session(*, user_id: UUID, session_hash: str) -> Person | None:
     """Return whose session it is; None when they signed out everywhere since, or are gone."""
     with shared():
-        user = User.objects.filter(id=user_id).first()
-        if user is None or not constant_time_compare(session_hash, user.get_session_auth_hash()):
-            return None
-        return Person(user.id, user.email, user.name, _tenant_ids(user.id), is_operator=user.is_operator)
+        for user in _people(user_id):
+            if constant_time_compare(session_hash, user.get_session_auth_hash()):
+                return Person(user.id, user.email, user.name, _tenant_ids(user.id), is_operator=user.is_operator)
+    return None
 
 
 def principal_of_member(*, user_id: UUID) -> Principal | None:
@@ -173,6 +214,11 @@ def tenant_names(tenant_ids: tuple[UUID, ...]) -> list[tuple[UUID, str]]:
 def _name_of(tenant_id: UUID) -> str:
     with tenant(tenant_id):
         return Tenant.objects.get().name
+
+
+def _people(user_id: UUID) -> list[User]:
+    """Return the person, or nobody."""
+    return list(User.objects.raw("SELECT * FROM lookup.person(%s)", [user_id]))
 
 
 def _tenant_ids(user_id: UUID) -> tuple[UUID, ...]:

@@ -55,9 +55,10 @@ class Job(TenantModel):
         indexes: ClassVar = [
             # The newest jobs of a tenant.
             models.Index(fields=["tenant", "-created_at", "-id"], name="jobs_job_newest"),
-            # The newest of all, and what ended lately, for operators.
+            # The newest of all tenants, for operators.
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest_of_all"),
-            models.Index(fields=["finished_at"], name="jobs_job_ended"),
+            # What ended, of all tenants: lately for operators, longest ago for retention.
+            models.Index(fields=["finished_at"], condition=Q(finished_at__isnull=False), name="jobs_job_finished"),
         ]
 
     def __str__(self) -> str:
@@ -98,7 +99,7 @@ class JobStep(TenantModel):
             # The sweep, across tenants: what is due and what was lost.
             models.Index(fields=["run_after"], condition=Q(state="queued"), name="jobs_step_due"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="jobs_step_leased"),
-            # The steps of jobs across tenants: the console's, and the claims of the platform's jobs.
+            # A job's steps across tenants: the console's, the platform's claims, and the foreign key's when one is deleted.
             models.Index(fields=["job"], name="jobs_step_of_job"),
         ]
 

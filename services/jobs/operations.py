@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, F, Q, QuerySet
 
 from fatfire.kit.errors import DomainError
@@ -106,6 +106,24 @@ def enqueue(
         if step.state == State.QUEUED:
             _send_on_commit(kind, job.id, job.tenant_id)
     return job
+
+
+def enqueue_for_anyone(*, kind: JobKind, subject_id: UUID, at: dt.datetime) -> None:
+    """Queue work of the platform in a `shared()` block, where nobody is known yet, and tell a worker after the commit.
+
+    app_tenant may not write the platform's jobs; an SQL function does it for the few kinds that anyone may ask for.
+
+    Raises:
+        ValueError: the kind is none of those (jobs/migrations/0002_for_anyone.py).
+    """
+    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT lookup.enqueue_for_anyone(%s, %s, %s, %s)", [kind.name, subject_id, at, request_id])
+        job_id: UUID | None = cursor.fetchone()[0]
+    if job_id is None:
+        msg = f"{kind.name} is not a job that anyone may ask for"
+        raise ValueError(msg)
+    _send_on_commit(kind, job_id, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +373,18 @@ def end_leases(*, at: dt.datetime) -> int:
     with operator():
         running = JobStep.objects.filter(state=State.RUNNING, lease_until__gte=at)
         return running.update(lease_until=at - dt.timedelta(microseconds=1))
+
+
+def delete_finished_jobs(*, before: dt.datetime, limit: int) -> int:
+    """Delete up to `limit` jobs that ended before, with their steps; return how many jobs. In `operator()`.
+
+    One that is being tried again at this moment is passed over.
+    """
+    old = Job.objects.filter(finished_at__lt=before).order_by("finished_at")
+    # Locked before they are deleted: a job that was opened again since has lost its end, and isn't found.
+    ids = list(old.select_for_update(skip_locked=True).values_list("id", flat=True)[:limit])
+    Job.objects.filter(id__in=ids).delete()
+    return len(ids)
 
 
 def _present(value: UUID | None) -> UUID:

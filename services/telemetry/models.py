@@ -1,5 +1,6 @@
 """The record of what ran."""
 
+import uuid
 from typing import ClassVar
 
 from django.db import models
@@ -49,9 +50,36 @@ class Invocation(TenantModel):
         indexes: ClassVar = [
             # The newest of a tenant, and of one name within it.
             models.Index(fields=["tenant", "-started_at"], name="telemetry_newest"),
-            # The newest of all, for operators.
+            # The newest of all, for operators; the oldest, for retention.
             models.Index(fields=["-started_at"], name="telemetry_newest_of_all"),
         ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.outcome} in {self.duration_ms} ms"
+
+
+class RequestCount(models.Model):
+    """How many requests ended alike within a minute, of those that aren't recorded one by one.
+
+    These are nobody's (signed out, unknown key) and those past a key's limit: anybody can make any number of them, but
+    only so many rows a minute as there are routes and answers.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    minute = models.DateTimeField()  # when it began
+    name = models.CharField(max_length=120)  # as an invocation's
+    status = models.PositiveSmallIntegerField()
+    error_code = models.CharField(max_length=60, blank=True)
+    requests = models.PositiveBigIntegerField()
+    duration_ms = models.PositiveBigIntegerField()  # of all of them together
+
+    class Meta:
+        constraints: ClassVar = [
+            # Begins with the minute: it also finds the newest, and what retention deletes.
+            models.UniqueConstraint(
+                fields=["minute", "name", "status", "error_code"], name="telemetry_one_count_per_minute"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.requests} x {self.name} {self.status}"

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import connection, connections
 
-from services.telemetry.models import Invocation
+from services.telemetry.models import Invocation, RequestCount
 from tenants.isolation import current_alias, current_tenant_id
 
 Kind = Invocation.Kind
@@ -55,25 +55,28 @@ def record_invocation(run: Run) -> None:
         )
 
 
-def record_anonymous_request(run: Run) -> None:
-    """Add a request that no tenant made (signed out, refused, unknown key), in a `shared()` block.
+def count_request(run: Run) -> None:
+    """Count a request that is not recorded by itself, in a `shared()` block; see `RequestCount`.
 
-    app_tenant may not write rows without a tenant; this SQL function may, and writes nothing else.
+    app_tenant may not touch the counts; this SQL function adds one and does nothing else.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT lookup.record_anonymous_request(%s, %s, %s::int, %s, %s, %s, %s, %s)",
-            [
-                run.name[:120],
-                run.outcome,
-                run.status,
-                run.error_code,
-                run.started_at,
-                _duration_ms(run),
-                _is_cold_start(),
-                run.request_id,
-            ],
+            "SELECT lookup.count_request(%s, %s::int, %s, %s, %s)",
+            [run.name[:120], run.status, run.error_code, run.started_at, _duration_ms(run)],
         )
+
+
+def delete_invocations(*, before: dt.datetime, limit: int) -> int:
+    """Delete up to `limit` invocations that began before, oldest first; return how many. In `operator()`."""
+    old = Invocation.objects.filter(started_at__lt=before).order_by("started_at")
+    return Invocation.objects.filter(id__in=old.values("id")[:limit]).delete()[0]
+
+
+def delete_request_counts(*, before: dt.datetime, limit: int) -> int:
+    """Delete up to `limit` counts of minutes before, oldest first; return how many. In `operator()`."""
+    old = RequestCount.objects.filter(minute__lt=before).order_by("minute")
+    return RequestCount.objects.filter(id__in=old.values("id")[:limit]).delete()[0]
 
 
 def _duration_ms(run: Run) -> int:

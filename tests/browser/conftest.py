@@ -22,6 +22,7 @@ from services.history.models import AssetDay, PortfolioDay
 from tenants.isolation import tenant
 from tenants.models import Tenant
 from tests.factories import make_asset, make_portfolio, make_tenant
+from tests.sign_in import send_links
 
 # pytest-playwright keeps an event loop in this thread, where Django would refuse to query.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -68,9 +69,10 @@ def application():
 
 
 @pytest.fixture
-def site(application, database) -> Iterator[str]:
+def site(application, database, settings) -> Iterator[str]:
     """Serve the site on this test's database; return its address."""
     with Server(application, 0) as server:
+        settings.SITE_URL = server.url
         yield server.url
 
 
@@ -127,7 +129,8 @@ def _fill(portfolio: Portfolio) -> None:
 
 
 def link_in_mail(site: str) -> str:
-    """Return the link in the newest mail."""
+    """Let the mail be sent, and return the link in the newest."""
+    send_links()
     return re.search(rf"{site}/sign-in/\S+", mail.outbox[-1].body)[0]
 
 

@@ -22,6 +22,8 @@ KEYS_WITHOUT_TENANT = {
         ("job_id",),
     ): "holds the platform's steps, where the tenant is NULL; the composite one is beside it",
 }
+OF_MEMBERS = {"tenants_user": "(EXISTS ( SELECT\n   FROM tenants_membership m\n  WHERE (m.user_id = tenants_user.id)))"}
+"""Tables of people, and whom app_tenant sees in them; the memberships have a policy of their own."""
 _OUR_SCHEMAS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
 
@@ -65,7 +67,7 @@ def _tables(database: psycopg.Connection) -> Iterator[str]:
                 yield f"{name}: a view without security_invoker shows its owner's rows"
         elif name not in known:
             yield f"{name}: no model declares the table"
-        elif name in isolated and not closed:
+        elif (name in isolated or name in OF_MEMBERS) and not closed:
             yield f"{name}: row-level security isn't enabled and forced"
         if owner != "app_owner":
             yield f"{name}: belongs to {owner}"
@@ -85,6 +87,10 @@ def _policies(database: psycopg.Connection) -> Iterator[str]:
         wanted = [("*", True, ("app_operator",), "true", "true"), ("*", True, ("app_tenant",), mine, mine)]
         if sorted(policies.pop(table, []), key=str) != wanted:
             yield f"{table}: the policies aren't the tenant's and the operator's"
+    for table, members in OF_MEMBERS.items():
+        wanted = [("*", True, ("app_operator",), "true", "true"), ("r", True, ("app_tenant",), members, None)]
+        if sorted(policies.pop(table, []), key=str) != wanted:
+            yield f"{table}: the policies aren't the members' and the operator's"
     yield from (f"{table}: has policies and isn't a tenant's" for table in policies)
 
 

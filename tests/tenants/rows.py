@@ -10,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
+from uuid import UUID
 
 from django.apps import apps
 from django.db.models import Model
@@ -45,7 +46,7 @@ _LINK_SECRET = {
 
 ROWS: dict[str, Callable[[], Model]] = {
     "tenants.Tenant": Tenant.objects.get,
-    "tenants.Membership": lambda: Membership.objects.create(user=_stranger(), role=Role.VIEWER, created_at=AT),
+    "tenants.Membership": lambda: Membership.objects.create(user_id=_stranger(), role=Role.VIEWER, created_at=AT),
     "tenants.TenantKey": lambda: TenantKey.objects.create(wrapped=b"wrapped", created_at=AT),
     "tenants.AuditEvent": lambda: AuditEvent.objects.create(action="create", subject="guard", at=AT),
     "accounts.ApiKey": lambda: ApiKey.objects.create(
@@ -92,16 +93,19 @@ for _app in apps.get_app_configs():
         ROWS |= import_module(f"tests.{_app.name}.rows").ROWS
 
 
-def _stranger() -> User:
-    """Return a user who was made before, by the guard: app_tenant may not make one."""
-    return User.objects.exclude(id__in=Membership.objects.values("user")).get(
-        email=f"guest@{Tenant.objects.get().slug}.example"
-    )
+def _stranger() -> UUID:
+    """Return the id of a user who was made before, by the guard: app_tenant may neither make one nor see a stranger."""
+    return _guest_id(Tenant.objects.get().slug)
+
+
+def _guest_id(slug: str) -> UUID:
+    return uuid.uuid5(uuid.NAMESPACE_DNS, f"guest.{slug}.example")
 
 
 def make_guest(tenant: Tenant) -> User:
     """Make, as operator, the user whose membership is the tenant's row of tenants.Membership."""
-    return User.objects.get_or_create(email=f"guest@{tenant.slug}.example", defaults={"created_at": AT})[0]
+    facts = {"email": f"guest@{tenant.slug}.example", "created_at": AT}
+    return User.objects.get_or_create(id=_guest_id(tenant.slug), defaults=facts)[0]
 
 
 def row_of(label: str) -> Model:

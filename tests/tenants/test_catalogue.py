@@ -49,7 +49,23 @@ HOLES = [
         "CREATE POLICY hole ON core_asset FOR SELECT USING (current_setting('app.is_admin', true) = 'yes')",
         ["core_asset: the policies aren't the tenant's and the operator's"],
     ),
-    ("CREATE POLICY own ON tenants_user USING (true)", ["tenants_user: has policies and isn't a tenant's"]),
+    ("CREATE POLICY own ON exchange_rate USING (true)", ["exchange_rate: has policies and isn't a tenant's"]),
+    (
+        "CREATE POLICY own ON tenants_user FOR SELECT USING (true)",
+        ["tenants_user: the policies aren't the members' and the operator's"],
+    ),
+    (
+        "ALTER POLICY tenants_user_isolation_tenant ON tenants_user USING (true)",
+        ["tenants_user: the policies aren't the members' and the operator's"],
+    ),
+    (
+        "ALTER TABLE tenants_user NO FORCE ROW LEVEL SECURITY",
+        ["tenants_user: row-level security isn't enabled and forced"],
+    ),
+    (
+        "GRANT SELECT ON accounts_signinrequest TO app_tenant",
+        ["accounts_signinrequest: app_tenant may ['SELECT'], not []"],
+    ),
     (
         "GRANT UPDATE ON tenants_user TO app_tenant",
         ["tenants_user: app_tenant may ['SELECT', 'UPDATE'], not ['SELECT']"],

@@ -8,8 +8,9 @@ from django.db import DatabaseError, connection, connections, transaction
 
 from services.core.models import Asset, Portfolio
 from tenants.isolation import ScopeConflict, TenantNotSet, operator, shared, tenant
-from tenants.models import Tenant, User
-from tests.factories import make_asset, make_portfolio, make_tenant
+from tenants.models import Membership, Tenant, User
+from tenants.permissions import Role
+from tests.factories import make_asset, make_portfolio, make_tenant, owner_id
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,69 @@ def test_shared_sees_no_tenants_rows(database):
 
     with shared():
         assert not Portfolio.objects.exists()
-        assert User.objects.count() == 1
+        assert not User.objects.exists()
+
+
+def test_people_are_shown_to_their_tenants_alone(database):
+    one, two = make_tenant(slug="one"), make_tenant(slug="two")
+    guest = owner_id(two)
+    with operator():
+        assert User.objects.count() == 2
+
+    for each in (one, two):
+        with tenant(each.id):
+            assert [user.email for user in User.objects.all()] == [f"owner@{each.slug}.example"]
+            assert User.objects.filter(id=guest).exists() == (each == two)
+    with operator():
+        Membership.objects.create(tenant=one, user_id=guest, role=Role.VIEWER)
+    with tenant(one.id):
+        assert {user.email for user in User.objects.all()} == {"owner@one.example", "owner@two.example"}
+        Membership.objects.filter(user_id=guest).delete()
+        assert not User.objects.filter(id=guest).exists()
+
+
+@pytest.mark.parametrize("statement", ["UPDATE tenants_user SET email = 'x'", "DELETE FROM tenants_user"])
+def test_people_are_changed_by_no_tenant(database, statement):
+    with (
+        pytest.raises(DatabaseError, match="permission denied"),
+        tenant(make_tenant().id),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+
+
+def test_person_is_found_by_id_with_every_column_there_is(database, admin):
+    person_id = owner_id(make_tenant(slug="one"))
+
+    def found(wanted):
+        with shared(), connection.cursor() as cursor:
+            cursor.execute("SELECT row_to_json(p)->>'email', row_to_json(p)::text FROM lookup.person(%s) p", [wanted])
+            return cursor.fetchall()
+
+    [(email, _)] = found(person_id)
+    admin.execute("ALTER TABLE tenants_user ADD COLUMN shoe_size int DEFAULT 43")
+    try:
+        [(_, row)] = found(person_id)
+    finally:
+        admin.execute("ALTER TABLE tenants_user DROP COLUMN shoe_size")
+
+    assert email == "owner@one.example"
+    assert '"shoe_size":43' in row
+    assert found(uuid.uuid4()) == []
+
+
+def test_list_of_members_looks_people_up_by_id(database, admin):
+    owner = make_tenant()
+    admin.execute(
+        "INSERT INTO tenants_user (id, email, name, is_operator, created_at) "
+        "SELECT gen_random_uuid(), n || '@x.example', '', false, now() FROM generate_series(1, 5000) n"
+    )
+    admin.execute("ANALYZE tenants_user, tenants_membership")
+
+    with tenant(owner.id):
+        plan = Membership.objects.select_related("user").explain()
+
+    assert "Seq Scan on tenants_user" not in plan, plan
 
 
 def test_tenant_ends_with_its_transaction(database):

@@ -22,7 +22,8 @@ from tenants.isolation import current_actor_id, opens_own_transaction, operator,
 from tenants.models import AuditEvent, Membership, User
 from tenants.permissions import Role, requires
 from tests.factories import AT, make_portfolio, make_tenant, owner_id
-from tests.web.conftest import sign_in
+from tests.sign_in import send_links
+from tests.web.conftest import ask_for_link, sign_in
 
 
 class Refused(DomainError):
@@ -190,8 +191,7 @@ def test_cookie_is_out_of_reach_of_scripts_and_other_sites(client):
 
 def test_opening_a_link_does_not_use_it(home):
     client = Client()
-    client.post("/sign-in", {"email": "owner@home.example"})
-    link = mail.outbox[0].body.split("http://testserver")[1].split()[0]
+    link = ask_for_link("owner@home.example", client)
 
     assert [client.get(link).status_code for _ in range(3)] == [200] * 3
     assert client.get("/").status_code == 302
@@ -205,15 +205,25 @@ def test_answer_tells_not_whether_the_address_is_known(home):
     assert [each.status_code for each in answers] == [200, 200]
     known, unknown = (re.sub(r"[A-Za-z0-9]{64}", "token", each.content.decode()) for each in answers)
     assert known == unknown.replace("xwner", "owner")
+    assert send_links() == 2
     assert [each.to for each in mail.outbox] == [["owner@home.example"]]
+
+
+def test_link_leads_to_the_site_whatever_the_request_calls_it(home, settings):
+    settings.ALLOWED_HOSTS, settings.SITE_URL = ["*"], "https://app.example.com"
+
+    Client().post("/sign-in", {"email": "owner@home.example"}, headers={"Host": "evil.example"})
+    send_links()
+
+    assert "https://app.example.com/sign-in/" in mail.outbox[0].body
+    assert "evil" not in mail.outbox[0].message().as_string()
 
 
 def test_person_without_a_household_stays_out(database):
     with operator():
         User.objects.create(email="lone@home.example")
     client = Client()
-    client.post("/sign-in", {"email": "lone@home.example"})
-    link = mail.outbox[0].body.split("http://testserver")[1].split()[0]
+    link = ask_for_link("lone@home.example", client)
 
     assert client.post(link).status_code == 403
     assert client.get("/").status_code == 302
@@ -223,6 +233,7 @@ def test_form_from_elsewhere_is_refused(home):
     strict = Client(enforce_csrf_checks=True)
 
     assert strict.post("/sign-in", {"email": "owner@home.example"}).status_code == 403
+    assert send_links() == 0
     assert mail.outbox == []
 
 

@@ -30,7 +30,7 @@ class Forker:
         self._process = subprocess.Popen(command, cwd=REPOSITORY, stdin=pipe, stdout=pipe, text=True)
 
     def run(
-        self, *, job_id: UUID, tenant_id: UUID | None, at: str, settings: Mapping[str, str], kill_at: int = NEVER
+        self, *, job_id: UUID, tenant_id: UUID | None, at: str, settings: Mapping[str, Any], kill_at: int = NEVER
     ) -> list[str]:
         """Advance the job as far as it goes at the moment `at`; return the points passed, the last perhaps its end."""
         asked = {
@@ -114,6 +114,8 @@ def _run(asked: dict[str, Any], writing: int) -> None:
 
 def _surround_commits_and_calls(point: Callable[[str], None]) -> None:
     """Have `point` called before and after each commit and each outgoing call of this process."""
+    import smtplib
+
     import httpx
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -127,6 +129,7 @@ def _surround_commits_and_calls(point: Callable[[str], None]) -> None:
         return run
 
     BaseDatabaseWrapper._commit = surrounded(BaseDatabaseWrapper._commit, "commit")  # type: ignore[method-assign]
+    smtplib.SMTP.sendmail = surrounded(smtplib.SMTP.sendmail, "call")  # type: ignore[method-assign]
     httpx.Client.send = surrounded(httpx.Client.send, "call")  # type: ignore[method-assign]
 
 

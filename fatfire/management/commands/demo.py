@@ -104,6 +104,7 @@ class Command(BaseCommand):
         at = clock.now()
         try:
             with _only_one(_data_dir()), Server(application, port) as web, _bank(None), worker_and_scheduler():
+                settings.SITE_URL = web.url
                 first_start = demo.is_unseeded()
                 tenants = [demo.seed(household, at=at) for household in demo.HOUSEHOLDS]
                 if first_start:

@@ -96,7 +96,7 @@ def test_key_made_after_it_was_tried_works(owner, monkeypatch):
     assert call("GET", "/api/v1/me", key=secret).status_code == 200
 
 
-def test_use_is_noted_to_the_minute(owner):
+def test_use_is_noted(owner):
     secret = make_key(owner)
     before = dt.datetime.now(dt.UTC)
     call("GET", "/api/v1/nowhere", key=secret)
@@ -109,7 +109,7 @@ def test_use_is_noted_to_the_minute(owner):
     call("GET", "/api/v1/me", key=secret)
 
     with tenant(owner.id):
-        assert before <= first == ApiKey.objects.get().last_used_at
+        assert before <= first < ApiKey.objects.get().last_used_at
 
 
 def test_key_of_another_tenant_can_not_be_revoked(owner):

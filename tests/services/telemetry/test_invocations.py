@@ -5,8 +5,8 @@ import datetime as dt
 import pytest
 from django.db import DatabaseError, connections
 
-from services.telemetry.models import Invocation
-from services.telemetry.operations import Kind, Outcome, Run, record_anonymous_request, record_invocation
+from services.telemetry.models import Invocation, RequestCount
+from services.telemetry.operations import Kind, Outcome, Run, count_request, record_invocation
 from tenants.isolation import operator, shared, tenant
 from tests.api.document import call
 from tests.factories import AT, make_key, make_portfolio, make_tenant
@@ -35,26 +35,77 @@ def recorded():
         ("GET", "nowhere", None, ("GET (no route)", "refused", 404, "not_found")),
     ],
 )
-def test_request_leaves_one_invocation(database, method, path, body, expected):
+def test_request_leaves_one_invocation_or_is_counted(database, method, path, body, expected):
     owner = make_tenant()
 
     call(method, f"/api/v1/{path}", key=make_key(owner), body=body)
 
     reached = expected[2] not in {405} and "no route" not in expected[0]
-    assert recorded() == [("request", *expected, owner.id if reached else None)]
+    assert recorded() == ([("request", *expected, owner.id)] if reached else [])
+    assert [each[1:5] for each in counted()] == ([] if reached else [(expected[0], *expected[2:], 1)])
 
 
-def test_stranger_leaves_one_without_a_tenant(database):
-    call("GET", "/api/v1/portfolios")
-    call("GET", "/api/v1/portfolios", key="ff_garbage")
+COUNTED = ("minute", "name", "status", "error_code", "requests", "duration_ms")
 
-    assert recorded() == [("request", "GET /api/v1/portfolios", "refused", 401, "not_authenticated", None)] * 2
+
+def counted():
+    with operator():
+        return list(RequestCount.objects.order_by("minute", "name").values_list(*COUNTED))
+
+
+def test_stranger_is_counted_and_not_recorded(database):
+    for path, key in (("portfolios", None), ("portfolios", "ff_garbage"), ("me", None), ("nowhere", None)):
+        call("GET", f"/api/v1/{path}", key=key)
+    call("BREW", "/api/v1/nowhere")
+    call("PROPFIND", "/api/v1/elsewhere")
+
+    assert recorded() == []
+    found = {}
+    for _, name, status, code, requests, _ in counted():  # of two minutes, when one ended in between
+        found[name, status, code] = found.get((name, status, code), 0) + requests
+    assert found == {
+        ("GET /api/v1/portfolios", 401, "not_authenticated"): 2,
+        ("GET /api/v1/me", 401, "not_authenticated"): 1,
+        ("GET (no route)", 404, "not_found"): 1,
+        ("OTHER (no route)", 404, "not_found"): 2,
+    }
+
+
+def test_requests_of_a_minute_are_added_up(database):
+    def count(second, *, status=200, milliseconds=5):
+        started_at = AT + dt.timedelta(seconds=second)
+        ended_at = started_at + dt.timedelta(milliseconds=milliseconds)
+        with shared():
+            count_request(Run(Kind.REQUEST, "GET /", Outcome.OK, started_at, ended_at, "abcdefgh", status=status))
+
+    count(0)
+    count(59.9, milliseconds=7)
+    count(30, status=302)
+    count(60)
+
+    later = AT + dt.timedelta(minutes=1)
+    assert sorted(counted()) == [
+        (AT, "GET /", 200, "", 2, 12),
+        (AT, "GET /", 302, "", 1, 5),
+        (later, "GET /", 200, "", 1, 5),
+    ]
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1 FROM telemetry_requestcount", "DELETE FROM telemetry_requestcount"])
+def test_counts_are_out_of_reach_of_tenants(database, statement):
+    with (
+        pytest.raises(DatabaseError, match="permission denied"),
+        tenant(make_tenant().id),
+        connections["default"].cursor() as cursor,
+    ):
+        cursor.execute(statement)
 
 
 def test_invocation_has_the_requests_id_and_duration(database):
+    key = make_key(make_tenant())
     before = dt.datetime.now(dt.UTC)
 
-    call("GET", "/api/v1/me", headers={"X-Request-ID": "made-by-the-caller"})
+    call("GET", "/api/v1/me", key=key, headers={"X-Request-ID": "made-by-the-caller"})
 
     with operator():
         row = Invocation.objects.get()
@@ -109,11 +160,11 @@ def test_long_names_are_cut_and_times_rounded(database):
     with tenant(owner.id):
         record_invocation(run)
     with shared():
-        record_anonymous_request(backwards)
+        count_request(backwards)
 
     with operator():
-        rows = set(Invocation.objects.values_list("tenant_id", "name", "duration_ms"))
-    assert rows == {(owner.id, "x" * 120, 2), (None, "y", 0)}
+        assert list(Invocation.objects.values_list("tenant_id", "name", "duration_ms")) == [(owner.id, "x" * 120, 2)]
+        assert list(RequestCount.objects.values_list("name", "duration_ms")) == [("y", 0)]
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])

@@ -1,4 +1,4 @@
-"""Mail to people, and a laptop's way of sending it: onto the terminal and into a folder."""
+"""A laptop's way of sending mail: onto the terminal and into a folder."""
 
 import sys
 from collections.abc import Sequence
@@ -35,13 +35,3 @@ class LocalBackend(BaseEmailBackend):
                 number += 1
             else:
                 return
-
-
-def send_sign_in_link(*, email: str, link: str) -> None:
-    """Send the link. Not to be called in a transaction: it may take long."""
-    body = (
-        "Hello,\n\n"
-        f"this link signs you in to fatfire. It works once, for ten minutes:\n\n{link}\n\n"
-        "If you didn't ask for it, do nothing: nobody gets in without it.\n"
-    )
-    EmailMessage(subject="Your sign-in link", body=body, to=[email]).send()
