@@ -1,7 +1,7 @@
-"""Narrow ways past the isolation: SQL functions in the schema `lookup` that run as app_operator and return ids only.
+"""Narrow ways past the isolation: SQL functions in the schema `lookup` that run as app_operator and return ids at most.
 
-For what must be found before a tenant is known: a user's tenants, the tenant of an API key. Each is created by a
-migration.
+For what must be found before a tenant is known: a user's tenants, the tenant of an API key. And for the little that
+app_tenant may change about a person. Each is created by a migration.
 """
 
 from django.db.migrations import RunSQL
