@@ -136,6 +136,7 @@ DATABASE_ROUTERS = ["tenants.isolation.RoleRouter"]
 SHARED_MODELS: dict[str, tuple[str, str]] = {
     "tenants.User": ("SELECT", "a person may be a member of several tenants"),
     "accounts.SignInToken": ("SELECT, INSERT, UPDATE", "a link is used before it is known where its person belongs"),
+    "accounts.SignedInBrowser": ("SELECT, INSERT", "a person's browsers are theirs, whichever tenant each is in"),
     "contenttypes.ContentType": ("SELECT", "the names of the models, which Django's sessions and console ask for"),
     "sessions.Session": ("SELECT, INSERT, UPDATE, DELETE", "a browser's session tells which tenant it is in"),
     "exchange.Rate": ("SELECT", "the European Central Bank's rates are the same for everybody"),

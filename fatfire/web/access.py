@@ -14,8 +14,12 @@ from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRedirect
 
+from fatfire.kit.clock import now
 from fatfire.kit.errors import DomainError, PermissionDenied
+from fatfire.web.browsers import browser_of
 from fatfire.web.errors import error_page
+from fatfire.web.formats import in_locale
+from fatfire.web.sessions import kept_key
 from services.accounts import sign_in
 from services.accounts.queries import Principal
 from services.accounts.sign_in import Person
@@ -26,10 +30,21 @@ _USER, _TENANT, _HASH = "user_id", "tenant_id", "session_hash"
 
 
 def begin_session(request: HttpRequest, *, user_id: UUID, tenant_id: UUID, session_hash: str) -> None:
-    """Make the browser's session the person's in the tenant, under a new key and with nothing from before."""
+    """Make the browser's session the person's in the tenant, under a new key and with nothing from before.
+
+    Opens blocks of its own.
+    """
     request.session.flush()
     request.session[_USER], request.session[_TENANT] = str(user_id), str(tenant_id)
     request.session[_HASH] = session_hash
+    request.session.save()
+    browser = browser_of(request.headers.get("User-Agent", ""))
+    sign_in.note_browser(user_id=user_id, session_id=session_id_of(request), browser=browser, at=now())
+
+
+def session_id_of(request: HttpRequest) -> str:
+    """Return what the database knows the browser's session by."""
+    return kept_key(request.session.session_key)
 
 
 def enter(request: HttpRequest, *, tenant_id: UUID) -> None:
@@ -64,7 +79,7 @@ def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             request.session.flush()
             return to_sign_in(request)
         request.person = person  # type: ignore[attr-defined]
-        with structlog.contextvars.bound_contextvars(tenant_id=str(tenant_id)):
+        with structlog.contextvars.bound_contextvars(tenant_id=str(tenant_id)), in_locale(person.locale):
             response = _answer(view, request, args, kwargs, tenant_id=tenant_id, person=person, opens_own=opens_own)
         add_never_cache_headers(response)  # balances stay out of the browser's cache
         return response
