@@ -158,6 +158,7 @@ SHARED_MODELS: dict[str, tuple[str, str]] = {
     "tenants.User": ("SELECT", "a person may be a member of several tenants; shown to those alone"),
     "accounts.SignInRequest": ("", "nobody is known yet; written by an SQL function and read by the platform's job"),
     "accounts.SignInToken": ("SELECT, UPDATE", "a link is used before it is known where its person belongs"),
+    "accounts.SignedInBrowser": ("SELECT, INSERT", "a person's browsers are theirs, whichever tenant each is in"),
     "contenttypes.ContentType": ("SELECT", "the names of the models, which Django's sessions and console ask for"),
     "sessions.Session": ("SELECT, INSERT, UPDATE, DELETE", "a browser's session tells which tenant it is in"),
     "auth.Permission": ("", "Django's admin asks for the table; nobody has permissions in it"),

@@ -91,6 +91,12 @@ def may_write(request: HttpRequest) -> bool:
     return principal.role.allows(Role.MEMBER)
 
 
+def may_administer(request: HttpRequest) -> bool:
+    """Return whether the person's role lets them change the household itself, and see who did what."""
+    principal: Principal = request.principal  # type: ignore[attr-defined]
+    return principal.role.allows(Role.ADMIN)
+
+
 def choose(request: HttpRequest, portfolio: Portfolio) -> None:
     """Show this portfolio from now on."""
     request.session[_PORTFOLIO] = str(portfolio.id)

@@ -1,6 +1,7 @@
 """The URLs of the pages."""
 
 from django.urls import path
+from django.views.generic import RedirectView
 
 from fatfire.web import (
     accounts,
@@ -15,6 +16,7 @@ from fatfire.web import (
     sign_in,
     tax,
 )
+from fatfire.web.settings import activity, household, keys, profile, security
 
 urlpatterns = [
     path("", dashboard.show, name="dashboard"),
@@ -50,6 +52,15 @@ urlpatterns = [
     path("portfolios/new", portfolios.add, name="add-portfolio"),
     path("portfolios/<uuid:portfolio_id>/rename", portfolios.rename, name="rename-portfolio"),
     path("portfolios/<uuid:portfolio_id>/currency", portfolios.change_currency, name="portfolio-currency"),
+    path("settings", RedirectView.as_view(pattern_name="settings-profile")),
+    path("settings/profile", profile.show, name="settings-profile"),
+    path("settings/household", household.show, name="settings-household"),
+    path("settings/security", security.show, name="settings-security"),
+    path("settings/security/<uuid:browser_id>/sign-out", security.sign_out_browser, name="sign-out-browser"),
+    path("settings/keys", keys.show, name="settings-keys"),
+    path("settings/keys/new", keys.add, name="add-key"),
+    path("settings/keys/<uuid:api_key_id>/revoke", keys.revoke, name="revoke-key"),
+    path("settings/activity", activity.show, name="settings-activity"),
     path("switch-portfolio", shell.switch_portfolio, name="switch-portfolio"),
     path("sign-in", sign_in.ask_for_link, name="sign-in"),
     path("sign-in/<str:secret>", sign_in.use_link, name="use-link"),

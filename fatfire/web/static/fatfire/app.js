@@ -1,7 +1,5 @@
 "use strict";
 
-const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
-
 // A chart that the server drew: reading its values by pointer and by keyboard.
 function readable(chart) {
   if (chart.dataset.ready) return;
@@ -25,7 +23,7 @@ function readable(chart) {
   function show(index, aloud) {
     at = Math.max(0, Math.min(last, index));
     const x = points.x[at] / 100 * plot.clientWidth;
-    const day = dayFormat.format(new Date(points.days[at]));
+    const day = points.days[at];
     cross.hidden = tip.hidden = false;
     cross.style.transform = `translateX(${x}px)`;
     tip.replaceChildren(element("p", "", day));
