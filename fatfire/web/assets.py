@@ -10,7 +10,7 @@ from uuid import UUID
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fatfire.kit.clock import local_date, now
 from fatfire.kit.pagination import paginate
@@ -252,12 +252,21 @@ def close(request: HttpRequest, asset_id: UUID) -> HttpResponse:
         return see_other(request, reverse("assets"), saying=f"{asset.name} closed")
     words = FormPage(
         f"Close {asset.name}?",
-        "It was sold or paid off, or you no longer want it counted. It can't be opened again.",
+        "It was sold or paid off, or you no longer want it counted. You can open it again later.",
         "Close it",
         _path(asset),
         is_danger=True,
     )
     return _show_form(request, shell, form, words)
+
+
+@require_POST
+@page
+@requires(Role.MEMBER)
+def reopen(request: HttpRequest, asset_id: UUID) -> HttpResponse:
+    """Count something that was closed again, as if it never had been."""
+    asset = operations.reopen_asset(asset_id=asset_id, at=now())
+    return see_other(request, _path(asset), saying=f"{asset.name} counts again")
 
 
 def _manual_asset(asset_id: UUID) -> Asset:
