@@ -173,13 +173,9 @@ def add(request: HttpRequest) -> HttpResponse:
 def _create(portfolio: Portfolio, values: dict[str, Any]) -> Asset:
     """Create the asset and its first value; a debt's is stored negative."""
     kind, at = KINDS[values["kind"]], now()
+    name, currency = values["name"], values["currency"]
     asset = operations.create_asset(
-        portfolio_id=portfolio.id,
-        name=values["name"],
-        kind=kind.kind,
-        side=kind.side,
-        currency=values["currency"],
-        at=at,
+        portfolio_id=portfolio.id, name=name, kind=kind.kind, side=kind.side, currency=currency, at=at
     )
     _set_value(asset, values, at=at)
     return asset
@@ -200,12 +196,8 @@ def show_one(request: HttpRequest, asset_id: UUID) -> HttpResponse:
     form = ValueForm(request.POST if request.method == "POST" else None, asset=asset, today=_today(portfolio))
     if request.method == "POST" and is_saved(form, lambda values: _set_value(asset, values, at=now())):
         return see_other(request, _path(asset), saying="Value saved")
-    values = paginate(
-        queries.list_values(asset_id=asset.id),
-        order=("-on", "-id"),
-        cursor=request.GET.get("cursor"),
-        limit=_VALUES_ON_A_PAGE,
-    )
+    rows = queries.list_values(asset_id=asset.id)
+    values = paginate(rows, order=("-on", "-id"), cursor=request.GET.get("cursor"), limit=_VALUES_ON_A_PAGE)
     return show(
         request,
         "web/asset.html",

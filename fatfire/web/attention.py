@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.urls import reverse
 
@@ -37,7 +38,7 @@ class Banks:
     """A portfolio's links that are in use, oldest first, and the newest job of each that has one."""
 
     links: tuple[Link, ...]
-    jobs: dict[object, Job]
+    jobs: dict[UUID, Job]
 
     @property
     def first_imports(self) -> tuple[Link, ...]:
@@ -59,7 +60,7 @@ def banks_of(portfolio: Portfolio) -> Banks:
     """Return the portfolio's banks. Two queries."""
     in_use = integration.list_links().filter(portfolio_id=portfolio.id, state__in=(LinkState.ACTIVE, LinkState.REVOKED))
     links = tuple(in_use.defer("access_token", "link_token", "cursor").order_by("created_at", "id"))
-    return Banks(links, dict(jobs.newest_jobs(subject_ids=[link.id for link in links])))
+    return Banks(links, jobs.newest_jobs(subject_ids=[link.id for link in links]))
 
 
 def notices_of(

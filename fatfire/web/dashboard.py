@@ -142,7 +142,7 @@ def _rows(portfolio: Portfolio, currency: str, today: dt.date) -> list[Row]:
     before = history.asset_values(asset_ids=[asset.id for asset in assets], on=start)
     rates = exchange.rates_of(currencies={currency, *(each.currency for each in assets)}, days=[today])
     rows = [_row(asset, before.get(asset.id), rates, currency, today) for asset in assets]
-    return sorted(rows, key=lambda row: (-abs(row.worth or 0), row.asset.name))
+    return sorted(rows, key=lambda row: (-abs(row.worth or Decimal(0)), row.asset.name))
 
 
 def _row(asset: Asset, before: Decimal | None, rates: exchange.Rates, currency: str, today: dt.date) -> Row:

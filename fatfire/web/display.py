@@ -42,7 +42,7 @@ def display_of(request: HttpRequest, portfolio: Portfolio, *, home: str) -> Disp
     own, known = portfolio.currency, exchange.list_currencies()
     if own not in known:
         return Display(own, own, is_chosen=False, likely=(own,), others=())
-    chosen = request.session.get(_CURRENCY)
+    chosen: str = request.session.get(_CURRENCY, "")
     is_chosen = chosen in known
     wanted = dict.fromkeys((own, home, *core.asset_currencies(portfolio_id=portfolio.id), *_COMMON))
     likely = tuple(each for each in wanted if each in known)

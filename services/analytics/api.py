@@ -62,7 +62,7 @@ def get_asset_history(request: HttpRequest, asset_id: UUID, span: Query[Span]) -
     portfolio = core.get_portfolio(portfolio_id=asset.portfolio_id)
     start, end = span.days(portfolio.time_zone)
     currency = span.currency or asset.currency
-    days = queries.asset_series(asset_id=asset_id, start=start, end=end, currency=currency)
+    days = queries.asset_series(asset=asset, start=start, end=end, currency=currency)
     return AssetHistoryOut(
         currency=currency,
         days=[

@@ -23,6 +23,7 @@ from services.exchange import queries as exchange
 from services.history import queries as history
 
 if TYPE_CHECKING:
+    from services.core.operations import Asset
     from services.history.models import PortfolioDay
 
 
@@ -164,18 +165,17 @@ def series(*, portfolio_id: UUID, start: dt.date | None, end: dt.date, currency:
 
 
 def asset_series(
-    *, asset_id: UUID, start: dt.date | None, end: dt.date, currency: str | None = None
+    *, asset: "Asset", start: dt.date | None, end: dt.date, currency: str | None = None
 ) -> list[AssetWorth]:
     """Return what the asset was worth each day from `start` (None: the first) to `end`, oldest first.
 
     Raises:
-        Asset.DoesNotExist: not this tenant's.
         InvalidInput: `currency` is not one of ISO 4217.
         RateUnknown: there is no rate into `currency`.
     """
-    own = core.get_asset(asset_id=asset_id).currency
+    own = asset.currency
     wanted = own if currency is None else require_currency(currency)
-    days = history.list_asset_days(asset_id=asset_id).filter(day__lte=end)
+    days = history.list_asset_days(asset_id=asset.id).filter(day__lte=end)
     if start is not None:
         days = days.filter(day__gte=start)
     rows = list(days.order_by("day"))

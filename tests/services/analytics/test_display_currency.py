@@ -143,7 +143,7 @@ def test_series_of_an_asset(portfolio):
         AssetDay.objects.create(asset=asset, day=NOV[number], value=D("100.01"), estimated=number == 19)
 
     def series(currency):
-        return queries.asset_series(asset_id=asset.id, start=NOV[1], end=NOV[30], currency=currency)
+        return queries.asset_series(asset=asset, start=NOV[1], end=NOV[30], currency=currency)
 
     assert series("USD") == [
         AssetWorth(NOV[19], Money(D("75.01"), "USD"), estimated=True),
