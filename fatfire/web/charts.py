@@ -59,8 +59,11 @@ class Chart:
     height: int = HEIGHT
 
 
-def chart_of(days: Sequence[dt.date], lines: Sequence[Line]) -> Chart | None:
-    """Return the chart of at least two days in order, or None of fewer. The first line is the one with the area."""
+def chart_of(days: Sequence[dt.date], lines: Sequence[Line], *, estimated: Sequence[bool] = ()) -> Chart | None:
+    """Return the chart of at least two days in order, or None of fewer. The first line is the one with the area.
+
+    `estimated` says so of each day (empty: of none).
+    """
     if len(days) < 2:
         return None
     kept = _kept(len(days))
@@ -88,6 +91,7 @@ def chart_of(days: Sequence[dt.date], lines: Sequence[Line]) -> Chart | None:
         points={
             "days": [day_text(day) for day in shown],
             "x": [str(_percent(x, WIDTH)) for x in xs],
+            "estimated": [index for index, number in enumerate(kept) if estimated and estimated[number]],
             "lines": [
                 {
                     "key": line.key,

@@ -117,6 +117,13 @@ def close_asset(request: HttpRequest, asset_id: UUID, body: AssetClosing) -> Ass
     return AssetOut.of(queries.get_asset(asset_id=asset_id))
 
 
+@router.post("/assets/{asset_id}/reopen", response=AssetOut)
+def reopen_asset(request: HttpRequest, asset_id: UUID) -> AssetOut:
+    """Count a closed asset that is kept by hand again, from the day it was closed on."""
+    operations.reopen_asset(asset_id=asset_id, at=now())
+    return AssetOut.of(queries.get_asset(asset_id=asset_id))
+
+
 @router.get("/assets/{asset_id}/values", response=PageOf[ValueOut])
 def list_values(request: HttpRequest, asset_id: UUID, page: Query[PageQuery]) -> PageOf[ValueOut]:
     """List the observed values of an asset, newest first."""

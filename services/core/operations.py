@@ -42,6 +42,12 @@ class AssetClosed(DomainError):
     code = "asset_closed"
 
 
+class AssetOpen(DomainError):
+    """The asset is not closed."""
+
+    code = "asset_open"
+
+
 @dataclass(frozen=True, slots=True)
 class ImportedTransaction:
     """A transaction as a provider gives it. `amount` is positive for money in; `replaces`: its id while pending."""
@@ -168,6 +174,24 @@ def close_asset(*, asset_id: UUID, on: dt.date, at: dt.datetime) -> Asset:
     _require_past(on, asset, at, field="on")
     close_assets(asset_ids=[asset_id], on=on, at=at)
     return Asset.objects.get(id=asset_id)
+
+
+def reopen_asset(*, asset_id: UUID, at: dt.datetime) -> Asset:
+    """Count an asset kept by hand again, from the day it was closed on: as if it never had been.
+
+    Raises:
+        Asset.DoesNotExist: not this tenant's.
+        NotManual: it comes from a bank; link that again instead.
+        AssetOpen: it is not closed.
+    """
+    asset = _lock_manual_asset(asset_id)
+    if asset.closed_on is None:
+        raise AssetOpen
+    closed_on, asset.closed_on = asset.closed_on, None
+    asset.save(update_fields=["closed_on"])
+    _mark_changed(portfolio_ids=[asset.portfolio_id], from_day=closed_on, at=at)
+    audit.record(action="reopen", subject="asset", subject_id=asset_id, at=at)
+    return asset
 
 
 def set_value(*, asset_id: UUID, on: dt.date, value: Decimal, at: dt.datetime) -> Valuation:
@@ -303,11 +327,17 @@ def _save_portfolio(portfolio: Portfolio) -> None:
         raise NameTaken from error
 
 
-def _manual_asset(asset_id: UUID) -> Asset:
-    """Return the asset, locked, when a person may change its values."""
+def _lock_manual_asset(asset_id: UUID) -> Asset:
+    """Return the asset, locked, when a person keeps it."""
     asset = Asset.objects.select_for_update(no_key=True, of=("self",)).select_related("portfolio").get(id=asset_id)
     if asset.source != MANUAL:
         raise NotManual
+    return asset
+
+
+def _manual_asset(asset_id: UUID) -> Asset:
+    """Return the asset, locked, when a person may change its values."""
+    asset = _lock_manual_asset(asset_id)
     if asset.closed_on is not None:
         raise AssetClosed
     return asset

@@ -99,7 +99,7 @@ class JobStep(TenantModel):
             # The sweep, across tenants: what is due and what was lost.
             models.Index(fields=["run_after"], condition=Q(state="queued"), name="jobs_step_due"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="jobs_step_leased"),
-            # A job's steps across tenants: the console's, the platform's claims, and the foreign key's when one is deleted.
+            # A job's steps across tenants: for the console, the platform's claims, and the key when a job is deleted.
             models.Index(fields=["job"], name="jobs_step_of_job"),
         ]
 

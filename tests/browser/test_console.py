@@ -1,6 +1,7 @@
 """The operators' console in a browser: no breach of its policy, nothing unreadable, light and dark."""
 
 import datetime as dt
+import re
 import uuid
 
 import pytest

@@ -5,8 +5,9 @@ import datetime as dt
 import pytest
 
 from services.accounts.models import SignInToken
-from tenants.isolation import operator
+from tenants.isolation import operator, tenant
 from tests.browser.conftest import EMAIL, link_in_mail, watch
+from tests.factories import make_portfolio, make_tenant
 
 PHONE = {"width": 360, "height": 740}
 OUTSIDE = ["/sign-in", "/sign-in/whatever"]
@@ -60,12 +61,12 @@ def test_net_worth_is_read_by_keyboard_and_pointer(site, home, page, sign_in):
     chart.focus()
     chart.press("End")
     assert (
-        "Net worth $491,861.49, Assets $733,422.17, Debts \u2212$241,560.68" in chart.locator("[data-say]").inner_text()
+        "Portfolio $491,861.49, Assets $733,422.17, Debts \u2212$241,560.68" in chart.locator("[data-say]").inner_text()
     )
     chart.press("ArrowLeft")
     assert "Assets $733,172.17" in chart.locator("[data-say]").inner_text()
     page.locator(".plot").hover(position={"x": 1, "y": 100})
-    assert "Net worth" in page.locator(".tip").inner_text()
+    assert "Portfolio" in page.locator(".tip").inner_text()
     page.go_back()
     page.get_by_role("heading", name="History").wait_for()
 
@@ -118,6 +119,7 @@ def test_all_works_without_scripts(site, home, browser, browser_context_args, si
     page.wait_for_url("**/net-worth?range=3m")
     page.locator(".as-table summary").click()
     assert page.locator(".as-table tbody tr").first.inner_text().endswith("$491,861.49\t$733,422.17\t\u2212$241,560.68")
+    page.get_by_role("button", name="Menu").click()
     page.locator("summary", has_text="Account of").click()
     page.get_by_role("button", name="Sign out", exact=True).click()
     page.get_by_role("heading", name="Sign in").wait_for()
@@ -185,16 +187,19 @@ def test_old_link_does_not_work(site, home, page, browser):
 
 
 def test_empty_household_is_told_what_comes(site, database, page, sign_in, require_accessible):
-    from tests.factories import make_tenant
-
-    make_tenant(slug="home")
+    empty = make_tenant(slug="home")
     sign_in(page)
 
-    page.get_by_role("heading", name="Nothing here yet").wait_for()
-    require_accessible(page)
-    page.goto(f"{site}/net-worth")
-    page.get_by_role("heading", name="No history yet").wait_for()
-    require_accessible(page)
+    for path in ("/", "/net-worth"):
+        page.goto(site + path)
+        page.get_by_role("heading", name="No portfolio yet").wait_for()
+        require_accessible(page)
+    with tenant(empty.id):
+        make_portfolio()
+    for path, words in (("/", "Nothing here yet"), ("/net-worth", "No history yet")):
+        page.goto(site + path)
+        page.get_by_role("heading", name=words).wait_for()
+        require_accessible(page)
 
 
 def test_documentation_of_the_api_keeps_the_policy(site, page):

@@ -44,11 +44,19 @@ def test_chart_of_three_days():
     assert chart.points == {
         "days": ["1 Jan 2026", "2 Jan 2026", "3 Jan 2026"],
         "x": ["0.00", "50.00", "100.00"],
+        "estimated": [],
         "lines": [
             {"key": "net-worth", "label": "Net-Worth", "y": ["100.00", "50.00", "0.00"], "texts": ["0", "50", "100"]},
             {"key": "assets", "label": "Assets", "y": ["0.00"] * 3, "texts": ["100"] * 3},
         ],
     }
+
+
+def test_chart_knows_which_of_its_points_are_estimated():
+    count = 2 * MOST_POINTS
+    chart = chart_of(days(count), [line(*range(count))], estimated=[number >= count - 4 for number in range(count)])
+
+    assert chart.points["estimated"] == [MOST_POINTS - 2, MOST_POINTS - 1]
 
 
 def test_chart_below_zero_has_its_zero_inside():

@@ -5,6 +5,7 @@ function readable(chart) {
   if (chart.dataset.ready) return;
   chart.dataset.ready = "yes";
   const points = JSON.parse(document.getElementById("chart-points").textContent);
+  const estimated = new Set(points.estimated);
   const last = points.days.length - 1;
   const plot = chart.querySelector(".plot");
   const cross = chart.querySelector(".cross");
@@ -23,7 +24,7 @@ function readable(chart) {
   function show(index, aloud) {
     at = Math.max(0, Math.min(last, index));
     const x = points.x[at] / 100 * plot.clientWidth;
-    const day = points.days[at];
+    const day = points.days[at] + (estimated.has(at) ? " (estimated)" : "");
     cross.hidden = tip.hidden = false;
     cross.style.transform = `translateX(${x}px)`;
     tip.replaceChildren(element("p", "", day));
@@ -70,6 +71,15 @@ function readableCharts() {
   document.querySelectorAll("[data-chart]").forEach(readable);
 }
 
+// The server knows currencies by their codes; the browser has their names.
+function nameCurrencies() {
+  const names = new Intl.DisplayNames("en", { type: "currency" });
+  document.querySelectorAll("[data-currency]").forEach(each => {
+    const name = names.of(each.dataset.currency);
+    each.textContent = each.textContent ? `${name} · ${each.textContent}` : name;
+  });
+}
+
 function markTheme() {
   const chosen = document.documentElement.dataset.theme || "";
   document.querySelectorAll("[data-theme-choice]").forEach(button => {
@@ -89,6 +99,7 @@ function chooseTheme(theme) {
 }
 
 readableCharts();
+nameCurrencies();
 markTheme();
 document.body.addEventListener("htmx:afterSettle", readableCharts);
 document.addEventListener("click", event => {
@@ -98,6 +109,10 @@ document.addEventListener("click", event => {
   document.querySelectorAll("details.menu[open]").forEach(menu => {
     if (choice || !menu.contains(event.target)) menu.open = false;
   });
+});
+document.addEventListener("submit", event => {
+  // What htmx has put into the address since the page was loaded is kept.
+  if (event.target.matches("[data-here]")) event.target.elements.next.value = location.pathname + location.search;
 });
 document.addEventListener("keydown", event => {
   if (event.key !== "Escape") return;
