@@ -55,6 +55,8 @@ class Job(TenantModel):
         indexes: ClassVar = [
             # The newest jobs of a tenant.
             models.Index(fields=["tenant", "-created_at", "-id"], name="jobs_job_newest"),
+            # The newest job of each of some subjects (queries.newest_jobs), and the jobs of one.
+            models.Index(fields=["tenant", "subject_id", "-created_at", "-id"], name="jobs_job_newest_of_subject"),
         ]
 
     def __str__(self) -> str:
