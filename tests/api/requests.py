@@ -118,7 +118,7 @@ REQUESTS: dict[str, Callable[[], Request]] = {
     "list_assets": _list_assets,
     "create_asset": _create_asset,
     "get_asset": _asset(),
-    "rename_asset": _asset(name="Renamed"),
+    "update_asset": _asset(name="Renamed"),
     "close_asset": _asset(on="2026-03-01"),
     "list_values": _list_values,
     "set_value": _asset(on="2026-03-01", value="12.50"),
