@@ -32,9 +32,7 @@ class LinkStarted(Schema):
     def of(cls, started: StartedLink) -> Self:
         """Return what is shown of the link that waits."""
         token = started.token
-        return cls(
-            id=started.link_id, link_token=token.token, hosted_url=token.hosted_url, expires_at=token.expires_at
-        )
+        return cls(id=started.link_id, link_token=token.token, hosted_url=token.hosted_url, expires_at=token.expires_at)
 
 
 class LinkRenewal(Body):
