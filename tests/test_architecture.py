@@ -31,7 +31,6 @@ LINES_ASKED, LINES_ALLOWED = 300, 500
 LONG = {
     "fatfire/kit/postgres.py": "one launcher; its states and their races are only understood together",
     "services/core/operations.py": "portfolios, assets, values and transactions share locks and the revaluation",
-    "services/integration/operations.py": "a link from its first step to its removal, with the import between",
     "services/integration/providers/plaid.py": "one client, as long as the API that it speaks",
     "services/jobs/operations.py": "every move of a job, in one lock order",
 }
@@ -48,6 +47,7 @@ ACROSS_TENANTS = {
     "services/cleanup/operations.py": "deletes what is old, whosever it is",
     "services/exchange/operations.py": "rates are everybody's, and only the platform's job writes them",
     "services/history/operations.py": "finds the portfolios of all tenants whose day has turned",
+    "services/integration/operations/linking.py": "forgets the links of all tenants that were never finished",
     "services/jobs/operations.py": "claims jobs of the platform, and sweeps those of all tenants",
     "services/jobs/queries.py": "tells the workers of the platform what is due, in every tenant",
     "workers/rates.py": "queues the platform's rollup when rates came",

@@ -7,11 +7,12 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Coalesce, Least
+from django.db.models import BigIntegerField, F
+from django.db.models.functions import Cast, Coalesce, Least, Mod
 
 from fatfire.kit import clock
 from fatfire.kit.errors import DomainError, InvalidInput
-from fatfire.kit.money import require_amount, require_currency
+from fatfire.kit.money import MINOR_DIGITS, SCALE, require_amount, require_currency
 from services.core.jobs import REVALUE_PORTFOLIO
 from services.core.models import MANUAL, Asset, AssetKind, Portfolio, Side, Transaction, Valuation
 from services.jobs import operations as jobs
@@ -151,6 +152,37 @@ def rename_asset(*, asset_id: UUID, name: str, at: dt.datetime) -> Asset:
     return asset
 
 
+def change_currency(*, asset_id: UUID, currency: str, at: dt.datetime, source: str = MANUAL) -> Asset:
+    """Reckon an asset in another currency, from its first day on: its figures stay as they are.
+
+    Nothing is converted: 100.00 in US dollars become 100.00 in Australian dollars. It mends a currency that was wrong
+    from the beginning; money that was really exchanged is another asset. The portfolio's whole history is worked out
+    anew. An import keeps the choice. `source` is who keeps the asset's figures.
+
+    Raises:
+        Asset.DoesNotExist: not this tenant's.
+        NotManual: another source keeps it.
+        AssetClosed: it is closed.
+        InvalidInput: the currency doesn't exist, or has fewer decimals than the asset's figures.
+    """
+    asset = _open_asset(source, asset_id)
+    if require_currency(currency) == asset.currency:
+        return asset
+    finer = Mod(Cast("figure", BigIntegerField()), 10 ** (SCALE - MINOR_DIGITS[currency]))
+    figures = (
+        Valuation.objects.filter(asset_id=asset_id).annotate(figure=F("value")),
+        Transaction.objects.filter(asset_id=asset_id).annotate(figure=F("amount")),
+    )
+    if any(each.annotate(rest=finer).exclude(rest=0).exists() for each in figures):
+        msg = f"This has amounts with more decimals than {currency} has, so it can't be in {currency}."
+        raise InvalidInput(msg, field="currency")
+    before, asset.currency = asset.currency, currency
+    asset.save(update_fields=["currency"])
+    _mark_changed(portfolio_ids=[asset.portfolio_id], from_day=_EARLIEST, at=at)
+    audit.record(action="currency", subject="asset", subject_id=asset_id, at=at, before=before, currency=currency)
+    return asset
+
+
 def close_assets(*, asset_ids: Collection[UUID], on: dt.date, at: dt.datetime) -> None:
     """Count the assets no longer, from the day `on`; their history stays. One that is closed already keeps its day."""
     open_assets = Asset.objects.select_for_update(no_key=True).filter(id__in=asset_ids, closed_on__isnull=True)
@@ -184,7 +216,7 @@ def reopen_asset(*, asset_id: UUID, at: dt.datetime) -> Asset:
         NotManual: it comes from a bank; link that again instead.
         AssetOpen: it is not closed.
     """
-    asset = _lock_manual_asset(asset_id)
+    asset = _lock_asset(MANUAL, asset_id)
     if asset.closed_on is None:
         raise AssetOpen
     closed_on, asset.closed_on = asset.closed_on, None
@@ -229,7 +261,10 @@ def import_asset(
     institution: str,
     at: dt.datetime,
 ) -> Asset:
-    """Return the asset that mirrors the provider's account, made at first sight. A person's own name for it stays."""
+    """Return the asset that mirrors the provider's account, made at first sight.
+
+    A person's own name for it stays, and so does the currency that they chose.
+    """
     asset, _ = Asset.objects.get_or_create(
         source=source,
         external_id=external_id,
@@ -327,19 +362,24 @@ def _save_portfolio(portfolio: Portfolio) -> None:
         raise NameTaken from error
 
 
-def _lock_manual_asset(asset_id: UUID) -> Asset:
-    """Return the asset, locked, when a person keeps it."""
-    asset = Asset.objects.select_for_update(no_key=True, of=("self",)).select_related("portfolio").get(id=asset_id)
-    if asset.source != MANUAL:
-        raise NotManual
+def _manual_asset(asset_id: UUID) -> Asset:
+    """Return the asset, locked, when a person may change its values."""
+    return _open_asset(MANUAL, asset_id)
+
+
+def _open_asset(source: str, asset_id: UUID) -> Asset:
+    """Return the asset, locked, when `source` keeps it and it isn't closed."""
+    asset = _lock_asset(source, asset_id)
+    if asset.closed_on is not None:
+        raise AssetClosed
     return asset
 
 
-def _manual_asset(asset_id: UUID) -> Asset:
-    """Return the asset, locked, when a person may change its values."""
-    asset = _lock_manual_asset(asset_id)
-    if asset.closed_on is not None:
-        raise AssetClosed
+def _lock_asset(source: str, asset_id: UUID) -> Asset:
+    """Return the asset, locked, when `source` keeps it."""
+    asset = Asset.objects.select_for_update(no_key=True, of=("self",)).select_related("portfolio").get(id=asset_id)
+    if asset.source != source:
+        raise NotManual
     return asset
 
 

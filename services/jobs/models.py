@@ -59,6 +59,8 @@ class Job(TenantModel):
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest_of_all"),
             # What ended, of all tenants: lately for operators, longest ago for retention.
             models.Index(fields=["finished_at"], condition=Q(finished_at__isnull=False), name="jobs_job_finished"),
+            # The newest job of each of some subjects (queries.newest_jobs), and the jobs of one.
+            models.Index(fields=["tenant", "subject_id", "-created_at", "-id"], name="jobs_job_newest_of_subject"),
         ]
 
     def __str__(self) -> str:

@@ -125,7 +125,7 @@ REQUESTS: dict[str, Callable[[], Request]] = {
     "list_assets": _list_assets,
     "create_asset": _create_asset,
     "get_asset": _asset(),
-    "rename_asset": _asset(name="Renamed"),
+    "update_asset": _asset(name="Renamed"),
     "close_asset": _asset(on="2026-03-01"),
     "reopen_asset": _reopen_asset,
     "list_values": _list_values,

@@ -98,10 +98,29 @@ function chooseTheme(theme) {
   markTheme();
 }
 
-readableCharts();
+// What went well leaves by itself, though not while someone reads it; what went wrong stays until it is dismissed.
+function leaveLater(said) {
+  if (said.dataset.leaves) return;
+  said.dataset.leaves = "yes";
+  let timer;
+  const reconsider = () => {
+    clearTimeout(timer);
+    if (!said.matches(":hover, :focus-within")) timer = setTimeout(() => said.remove(), 8000);
+  };
+  for (const moved of ["pointerenter", "pointerleave", "focusin"]) said.addEventListener(moved, reconsider);
+  said.addEventListener("focusout", () => setTimeout(reconsider));
+  reconsider();
+}
+
+function prepare() {
+  readableCharts();
+  document.querySelectorAll("[data-leaves]").forEach(leaveLater);
+}
+
+prepare();
 nameCurrencies();
 markTheme();
-document.body.addEventListener("htmx:afterSettle", readableCharts);
+document.body.addEventListener("htmx:afterSettle", prepare);
 document.addEventListener("click", event => {
   const choice = event.target.closest("[data-theme-choice]");
   if (choice) chooseTheme(choice.dataset.themeChoice);
