@@ -1,9 +1,9 @@
-"""`make screens`: a picture of every page, light, dark and on a phone, into .data/screens/; and the README's.
+"""The pictures of the pages.
 
+`make screens` writes one of every page, light, dark and on a phone, into .data/screens/; `make pictures` the README's.
 Not a test: pytest runs it because the site, the households and the browser are the guard's.
 """
 
-import os
 from html import escape
 from pathlib import Path
 
@@ -45,8 +45,6 @@ def test_screens(world, context_of, capsys):  # noqa: F811
 
 
 def test_pictures(world, context_of):  # noqa: F811
-    if os.environ.get("PICTURES") != "yes":
-        return
     PICTURES.mkdir(exist_ok=True)
     for old in PICTURES.glob("*.png"):
         old.unlink()

@@ -129,7 +129,7 @@ def _fill_troubled() -> None:
     revoked = _link(portfolio, "Coastal Credit Union", LinkState.REVOKED, read=dt.timedelta(days=23))
     _account(revoked, "Offset account", "18422.17", on=TODAY - dt.timedelta(days=23))
     reading = _link(portfolio, "Raiffeisen-Volksbank Donau-Inn-Rottal", LinkState.ACTIVE, read=dt.timedelta(days=2))
-    _account(reading, "Gemeinschaftliches Haushaltskonto von Alexandra und Maximilian", "12345678901.23", on=TODAY)
+    _account(reading, "Gemeinschaftliches Haushaltskonto von Alexandra und Maximilian", "123456789.01", on=TODAY)
     _account(reading, "Savings", None, on=TODAY)
     _job(reading, state=State.RUNNING, started_at=AT, progress_done=3, progress_total=8, progress_note="Page 3 of 8")
     failed = _link(portfolio, "Wattle Bank", LinkState.ACTIVE, read=dt.timedelta(hours=9))
