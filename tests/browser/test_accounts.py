@@ -103,48 +103,6 @@ def test_bank_is_linked_read_renamed_and_removed(site, bank, home, page, sign_in
     assert net_worth(page, site) == before
 
 
-def require_good(page, require_accessible):
-    """Look at the page as it is on a desk and on a phone."""
-    desk = page.viewport_size
-    require_accessible(page)
-    page.set_viewport_size(PHONE)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], page.url
-    require_accessible(page)
-    page.set_viewport_size(desk)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_are_accessible_and_fit_a_phone(site, bank, home, page, sign_in, run_jobs, require_accessible, scheme):
-    page.emulate_media(color_scheme=scheme)
-    sign_in(page)
-    page.goto(f"{site}/accounts")
-    require_good(page, require_accessible)
-    go_to_bank(page, site)
-    approve(page)
-    require_good(page, require_accessible)
-    page.goto(f"{site}/accounts")
-    page.get_by_text("Not finished").wait_for()
-    require_good(page, require_accessible)
-    page.get_by_role("link", name="Finish").click()
-    finish(page)
-    page.get_by_text(f"Waiting to read: {WATTLE.name}").wait_for()
-    require_good(page, require_accessible)
-    run_jobs()
-    page.get_by_text(f"Up to date: {WATTLE.name}").wait_for()
-    page.get_by_role("heading", name=WATTLE.name).wait_for()
-    require_good(page, require_accessible)
-    choose(page, "Wattle Everyday", "Rename")
-    page.get_by_label("Name").fill("")
-    page.get_by_role("heading", name="Rename account").wait_for()
-    require_good(page, require_accessible)
-    page.get_by_role("link", name="Cancel").click()
-    page.get_by_label(f"More for {WATTLE.name}").click()
-    require_good(page, require_accessible)
-    page.get_by_role("link", name="Remove bank").click()
-    page.get_by_role("heading", name="Remove").wait_for()
-    require_good(page, require_accessible)
-
-
 def test_all_works_without_scripts(site, bank, home, browser, browser_context_args, sign_in, run_jobs):
     context = browser.new_context(**{**browser_context_args, "java_script_enabled": False, "viewport": PHONE})
     page = context.new_page()
