@@ -404,7 +404,7 @@ def test_more_links_take_no_more_queries(bank, home, portfolio, client, run_jobs
         with ExitStack() as stack:
             captured = [stack.enter_context(CaptureQueriesContext(each)) for each in connections.all()]
             shown = client.get("/accounts").content.decode()
-        assert shown.count('<section class="card"') == sum((1, 2)[: len(counted) + 1])
+        assert shown.count('<div class="card" role="group"') == sum((1, 2)[: len(counted) + 1])
         counted.append(sum(len(each) for each in captured))
 
     assert counted[0] == counted[1]
