@@ -142,11 +142,20 @@ def _prepare_mail(*, request_id: UUID, progress: Progress, at: dt.datetime) -> S
         return SignInMail(user.email, secret)  # where the person wants mail, and not what was typed
 
 
-def create_sign_in_token(*, user_id: UUID, at: dt.datetime) -> str:
-    """Return the secret of a new link, whatever was asked for before: for whoever runs the platform. Across tenants."""
+def create_sign_in_token(*, user_id: UUID, next_path: str = "/", at: dt.datetime) -> str:
+    """Return the secret of a new link, whatever was asked for before: for whoever runs the platform. Across tenants.
+
+    `next_path` is where the person goes when signed in, on this site.
+    """
     secret = secrets.token_urlsafe(32)
     with operator():
-        SignInToken.objects.create(user_id=user_id, digest=digest_of(secret), created_at=at, expires_at=at + VALID_FOR)
+        SignInToken.objects.create(
+            user_id=user_id,
+            digest=digest_of(secret),
+            next_path=local_path(next_path),
+            created_at=at,
+            expires_at=at + VALID_FOR,
+        )
     return secret
 
 

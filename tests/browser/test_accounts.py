@@ -52,6 +52,16 @@ def net_worth(page, site):
     return page.locator(".stat .big").first.inner_text()
 
 
+def require_good(page, require_accessible):
+    """Look at the page as it is on a desk and on a phone."""
+    desk = page.viewport_size
+    require_accessible(page)
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], page.url
+    require_accessible(page)
+    page.set_viewport_size(desk)
+
+
 def test_bank_is_linked_read_renamed_and_removed(site, bank, home, page, sign_in, run_jobs):
     sign_in(page)
     before = net_worth(page, site)
