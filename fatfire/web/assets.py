@@ -15,17 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from fatfire.kit.clock import local_date, now
 from fatfire.kit.pagination import paginate
 from fatfire.web.access import page
+from fatfire.web.amounts import amount_field, with_amounts
 from fatfire.web.flash import see_other
-from fatfire.web.forms import (
-    CurrencyField,
-    FormPage,
-    amount_field,
-    attempt,
-    day_field,
-    is_saved,
-    name_field,
-    with_amounts,
-)
+from fatfire.web.forms import CurrencyField, FormPage, attempt, day_field, is_saved, name_field
 from fatfire.web.shell import Shell, may_write, shell_of, show
 from services.core import operations, queries
 from services.core.models import MANUAL, Asset, AssetKind, Portfolio, Side, Valuation

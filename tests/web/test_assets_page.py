@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from fatfire.kit.clock import local_date, now
-from fatfire.web.forms import read_amount
+from fatfire.web.amounts import read_amount
 from services.core import operations as core
 from services.core.models import Asset, AssetKind, Side, Valuation
 from tenants.isolation import tenant

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fatfire.kit.locales import LOCALES
 from fatfire.kit.money import MAX_AMOUNT, MINOR_DIGITS, SCALE, round_to_minor
 from fatfire.web import formats
-from fatfire.web.forms import read_amount
+from fatfire.web.amounts import read_amount
 from fatfire.web.templatetags.money import money_text
 
 D = Decimal
