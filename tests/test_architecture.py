@@ -13,9 +13,10 @@ from pathlib import Path
 
 import grimp
 import pytest
+from django import urls
 from django.apps import apps
 from django.core.management import call_command
-from django.urls import URLPattern, get_resolver, include, path
+from django.urls import URLPattern, get_resolver, include
 
 from services.jobs.jobs import JobKind
 
@@ -267,7 +268,7 @@ def test_no_url_is_of_passwords():
 
 
 def test_url_of_passwords_is_found():
-    nested = [path("admin/", include([path("reset/", lambda request: None, name="password_reset")]))]
+    nested = [urls.path("admin/", include([urls.path("reset/", lambda request: None, name="password_reset")]))]
 
     assert list(routes(nested)) == ["admin/reset/ password_reset"]
 
