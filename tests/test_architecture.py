@@ -13,8 +13,10 @@ from pathlib import Path
 
 import grimp
 import pytest
+from django import urls
 from django.apps import apps
 from django.core.management import call_command
+from django.urls import URLPattern, get_resolver, include
 
 from services.jobs.jobs import JobKind
 
@@ -247,6 +249,30 @@ def test_no_column_holds_a_password(admin):
 
     assert {name for name in fields if "password" in name.lower()} == set()
     assert [row for row in admin.execute(columns) if "password" in row[1]] == []
+
+
+def routes(patterns: list, prefix: str = "") -> Iterator[str]:
+    """Yield the route and the name of every URL."""
+    for each in patterns:
+        route = prefix + str(each.pattern)
+        if isinstance(each, URLPattern):
+            yield f"{route} {each.name}"
+        else:
+            yield from routes(each.url_patterns, route)
+
+
+def test_no_url_is_of_passwords():
+    found = list(routes(get_resolver().url_patterns))
+
+    assert any("sign-in" in route for route in found)
+    assert any(route.startswith("admin/") for route in found)
+    assert [route for route in found if re.search("password|reset|login", route)] == []
+
+
+def test_url_of_passwords_is_found():
+    nested = [urls.path("admin/", include([urls.path("reset/", lambda request: None, name="password_reset")]))]
+
+    assert list(routes(nested)) == ["admin/reset/ password_reset"]
 
 
 OF_ONE_MACHINE = re.compile(

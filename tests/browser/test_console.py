@@ -101,7 +101,7 @@ def test_console_is_readable(page: Page, console, history, require_accessible, s
 
 def test_tenant_is_found_in_the_filter(page: Page, console, history):
     page.goto(console(page) + "/admin/core/portfolio/")
-    page.get_by_text("Filters", exact=True).first.click()
+    page.get_by_role("button", name="Filters", exact=True).click()
 
     page.get_by_role("combobox").first.click()
     page.locator(".select2-search__field").last.fill("home")
