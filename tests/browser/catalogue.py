@@ -12,11 +12,16 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from django.apps import apps
+from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 from playwright.sync_api import Page
 
+from services.accounts.models import ApiKey
 from services.core.models import MANUAL, Asset, Portfolio
+from services.insurance.models import Policy
 from services.integration.models import Link, LinkedAccount, LinkState
+from services.receipts.models import Receipt
+from services.tax.models import TaxYear
 
 SITE = "fatfire.urls"
 
@@ -67,7 +72,7 @@ def filling(button: str, **fields: str) -> Callable[[Page], None]:
 
 
 def _stay_before_the_bank(page: Page) -> None:
-    """Ask for a bank without following the page's refresh to it."""
+    """Choose a bank without following the page's refresh to it."""
 
     def without_refresh(route) -> None:
         answer = route.fetch()
@@ -75,7 +80,7 @@ def _stay_before_the_bank(page: Page) -> None:
         route.fulfill(response=answer, headers=headers)
 
     page.route("**/link-to-bank", without_refresh)
-    press("Link to bank")(page)
+    page.locator("#banks button").first.click()
 
 
 def _send_a_forged_form(page: Page) -> None:
@@ -100,6 +105,23 @@ def _link(state: LinkState) -> Callable[[], dict[str, object]]:
     return lambda: {"link_id": Link.objects.filter(state=state).earliest("institution", "id").id}
 
 
+def _first(argument: str, model: type[Model]) -> Callable[[], dict[str, object]]:
+    return lambda: {argument: model.objects.earliest("created_at", "id").pk}
+
+
+def _record(argument: str, model: type[Model], name: str, save: str, **wrong: str) -> dict[str, tuple[Look, ...]]:
+    """Return the looks at the pages of one record: to see, to edit and to delete it."""
+    found = _first(argument, model)
+    return {
+        name: (Look(arguments=found), Look("viewer", who="viewer", arguments=found)),
+        f"edit-{name}": (
+            Look(arguments=found),
+            Look("refused", arguments=found, act=filling(save, **wrong), status=422),
+        ),
+        f"delete-{name}": (Look(arguments=found),),
+    }
+
+
 _OPEN_ASSET = _asset(closed_on=None)
 
 PAGES: dict[str, tuple[Look, ...]] = {
@@ -117,6 +139,8 @@ PAGES: dict[str, tuple[Look, ...]] = {
         Look("no-portfolio", who="newcomer"),
         Look("troubled", who="troubled"),
     ),
+    "account-currency": (Look(arguments=lambda: {"account_id": LinkedAccount.objects.earliest("external_id").id}),),
+    "asset-currency": (Look(arguments=_OPEN_ASSET),),
     "rename-account": (
         Look(arguments=_linked_asset),
         Look("refused", arguments=_linked_asset, act=filling("Save", name=""), status=422),
@@ -173,7 +197,26 @@ PAGES: dict[str, tuple[Look, ...]] = {
         Look("refused", who="", arguments=lambda: {"secret": "whatever"}, act=press("Sign in"), status=410),
     ),
     "switch-tenant": (Look(who="troubled"),),
-    "link-to-bank": (Look("asked", who="linker", path="/accounts", act=_stay_before_the_bank),),
+    "link-to-bank": (
+        Look(who="linker"),
+        Look("found", who="linker", query="?q=wattle"),
+        Look("none", who="linker", query="?q=nothing+like+it"),
+        Look("asked", who="linker", act=_stay_before_the_bank),
+    ),
+    "insurance": (Look(), Look("empty", who="newcomer"), Look("none", who="linker")),
+    "add-policy": (Look(), Look("refused", act=filling("Add policy", premium="much"), status=422)),
+    **_record("policy_id", Policy, "policy", "Save policy", premium="much"),
+    "receipts": (Look(), Look("none", who="linker")),
+    "add-receipt": (Look(), Look("refused", act=filling("Add receipt", total="much"), status=422)),
+    **_record("receipt_id", Receipt, "receipt", "Save receipt", total="much"),
+    "tax": (Look(), Look("none", who="linker")),
+    "add-tax-year": (Look(),),
+    **_record("tax_year_id", TaxYear, "tax-year", "Save tax year", assessment="much"),
+    "settings-profile": (Look(), Look("saved", who="troubled", act=press("Save"))),
+    "settings-household": (Look(), Look("viewer", who="viewer")),
+    "settings-keys": (Look(), Look("empty", who="newcomer")),
+    "add-key": (Look(), Look("made", who="troubled", act=filling("Create key", name="Spreadsheet"), status=201)),
+    "revoke-key": (Look(arguments=_first("api_key_id", ApiKey)),),
     # What is at no URL of its own.
     "error": (
         Look("bad-request", who="", path="/sign-in?" + "a&" * 1001, status=400),
@@ -185,6 +228,14 @@ PAGES: dict[str, tuple[Look, ...]] = {
 NO_PAGES: dict[str, str] = {
     "job-toast": "a part of the bank accounts, seen in their state troubled",
     "refresh-link": "takes a form and shows the bank accounts, or their toasts",
+    "count-twins": "takes a form and shows the bank accounts",
+    "renew-link": "takes a form and leads to the bank, as link-to-bank does",
+    "reopen-asset": "takes a form and shows the asset",
+    "settings": "leads to the first of the settings",
+    "sign-out-browser": "takes a form and shows the browsers",
+    "switch-currency": "takes a form and shows the page again",
+    "admin": "leads to the console",
+    "admin:": "the console, which lists its pages itself: tests/console and test_console.py",
     "switch-portfolio": "takes a form and shows the page again",
     "sign-out": "takes a form and shows the page of signing in",
     "livez": "says one word to machines",

@@ -17,13 +17,9 @@ SIZES = {"desk": {"width": 1280, "height": 860}, "phone": {"width": 360, "height
 MOST_BYTES = 40_000
 """Of all that a page loads beside its own words and the font, compressed."""
 
-_SHOWN = (
-    ("light", "phone", ["color-contrast"]),
-    ("light", "desk", RULES),
-    ("dark", "desk", ["color-contrast"]),
-    ("dark", "phone", RULES),
-)
-"""Colours are what depends on the scheme and the width together; all other rules are asked once of each."""
+_SHOWN = (("light", "desk", RULES), ("dark", "phone", RULES))
+_ALSO_SHOWN = (("light", "phone", ["color-contrast"]), ("dark", "desk", ["color-contrast"]))
+"""Colours are what depends on scheme and width together: where there is time, they are asked of the rest too."""
 
 _AXE = "rules => axe.run({ runOnly: rules, resultTypes: ['violations'], elementRef: false })"
 
@@ -38,6 +34,7 @@ _FORM = """() => ({
 _FOCUS = """() => {
   const wanted = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
   const unseen = [];
+  scrollTo(0, 0);
   const before = document.activeElement;
   const them = [...document.querySelectorAll(wanted)].filter(each => each.checkVisibility() && !each.disabled);
   const first = them[0];
@@ -162,8 +159,8 @@ def refusal(seen: Visit, look: Look) -> list[str]:
     ]
 
 
-def faults(seen: Visit) -> list[str]:
-    """Return what is wrong with the page, light and dark, on a desk and on a phone."""
+def faults(seen: Visit, *, thorough: bool = True) -> list[str]:
+    """Return what is wrong with the page: light on a desk, dark on a phone; and where `thorough` the other way too."""
     page = seen.page
     form = page.evaluate(_FORM)
     found = [*seen.wrong()]
@@ -172,7 +169,7 @@ def faults(seen: Visit) -> list[str]:
     found += ["a field for a password"] if form["passwords"] else []
     found += [] if (weight := _weight(seen, form["files"])) <= MOST_BYTES else [f"{weight} bytes, compressed"]
     page.evaluate(AXE_SCRIPT)
-    for scheme, width, rules in _SHOWN:
+    for scheme, width, rules in (*_SHOWN, *(_ALSO_SHOWN if thorough else ())):
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size(SIZES[width])
         found += [f"{scheme}, {width}: {each}" for each in _faults_as_shown(page, SIZES[width]["width"], rules)]

@@ -87,6 +87,7 @@ def _world(url: str) -> World:
         "linker": _household("Linkers", "linker"),
         "troubled": _household("Household with everything", "troubled"),
     }
+    demo.make_key(home, at=AT)
     with tenant(tenants["linker"].id):
         _link(_portfolio("Family wealth"), "", LinkState.PENDING)
     with tenant(tenants["troubled"].id):
