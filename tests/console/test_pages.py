@@ -23,8 +23,11 @@ from django.urls import reverse
 from fatfire.console import theme, urls
 from services.accounts.models import SignInToken
 from services.core.models import Asset
+from services.insurance.models import Policy
 from services.integration.admin import LinkedAccountAdmin
 from services.integration.models import LinkedAccount
+from services.receipts.models import Receipt
+from services.tax.models import TaxYear
 from tenants.admin import ConsoleAdmin, TenantRowAdmin, secret_fields
 from tenants.isolation import operator, tenant
 from tenants.models import Membership, Tenant, TenantModel, User
@@ -148,8 +151,9 @@ def test_there_are_tenants_rows_to_name():
 @every_model
 def test_only_what_may_be_written_has_a_form(client, home, model):
     model_admin, row = site._registry[model], add_row(model, home)
-    may_add = model in {User, Membership}
-    may_change = model in {Tenant, User, Membership}
+    records = {Policy, Receipt, TaxYear}
+    may_add = model in {User, Membership, *records}
+    may_change = model in {Tenant, User, Membership, *records}
 
     assert client.get(url(model, "add")).status_code == (200 if may_add else 403)
     assert ('name="_save"' in ask(client, url(model, "change", row.pk))[0]) == may_change

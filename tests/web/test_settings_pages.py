@@ -31,7 +31,7 @@ HOUSEHOLD = {"name": "The Smiths", "home_currency": "eur", "time_zone": "Europe/
 
 
 def user():
-    with shared():
+    with operator():
         return User.objects.get(email=EMAIL)
 
 
