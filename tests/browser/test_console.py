@@ -84,7 +84,7 @@ PAGES = {
 """Pages, each with words that are on it once it is there."""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_console_is_readable(page: Page, console, history, require_accessible, scheme):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 1440, "height": 900})

@@ -41,19 +41,21 @@ def test_currency_changes_cards_chart_and_table(site, home, rates, page, sign_in
     page.get_by_role("button", name="USD").click()
 
     page.wait_for_url("**/net-worth?range=1m")  # where htmx had gone
-    assert page.locator(".stat .big").all_inner_texts() == ["$393,489.20", "$586,737.74", "\u2212$193,248.54"]
+    assert page.locator(".stat .big").all_inner_texts() == ["US$393,489.20", "US$586,737.74", "\u2212US$193,248.54"]
     chart = page.locator("[data-chart]")
     chart.focus()
     chart.press("ArrowLeft")
-    said = "Portfolio $245,795.75, Assets $366,586.09, Debts \u2212$120,790.34"
+    said = "Portfolio US$245,795.75, Assets US$366,586.09, Debts \u2212US$120,790.34"
     assert said in chart.locator("[data-say]").inner_text()
     page.locator(".as-table summary").click()
     assert (
-        page.locator(".as-table tbody tr").first.inner_text().endswith("\t$393,489.20\t$586,737.74\t\u2212$193,248.54")
+        page.locator(".as-table tbody tr")
+        .first.inner_text()
+        .endswith("\tUS$393,489.20\tUS$586,737.74\t\u2212US$193,248.54")
     )
     page.get_by_text("Shown in USD, converted at the daily rates").wait_for()
     page.goto(site)
-    assert page.locator(".stat .big").all_inner_texts() == ["$586,737.74", "\u2212$193,248.54"]
+    assert page.locator(".stat .big").all_inner_texts() == ["US$586,737.74", "\u2212US$193,248.54"]
     require_accessible(page)
 
 
@@ -94,9 +96,9 @@ def test_page_updates_itself_once_the_history_is_worked_out(site, home, rates, p
     page.get_by_text("Currency and time zone saved").wait_for()
     page.goto(f"{site}/net-worth")
     page.get_by_text("The history is being worked out again").wait_for()
-    assert page.locator(".stat .big").first.inner_text() == "$393,489.20"
+    assert page.locator(".stat .big").first.inner_text() == "US$393,489.20"
 
     run_jobs()
 
     page.get_by_text("The history is being worked out again").wait_for(state="detached")
-    assert page.locator(".stat .big").first.inner_text() == "$393,489.20"
+    assert page.locator(".stat .big").first.inner_text() == "US$393,489.20"

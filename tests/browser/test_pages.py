@@ -162,6 +162,7 @@ def test_old_link_does_not_work(site, home, page, browser):
 
 
 def test_documentation_of_the_api_keeps_the_policy(site, page):
+    page.set_default_timeout(30_000)  # it draws every operation first
     page.goto(f"{site}/api/v1/docs")
     page.locator(".opblock-summary").nth(1).click()
     page.get_by_role("button", name="Try it out").wait_for()

@@ -50,7 +50,7 @@ def test_locale_is_that_of_text_chart_and_tooltip(site, home, page, sign_in):
     chart.press("End")
     said = chart.locator("[data-say]").inner_text()
     day = page.locator(".as-table tbody th").first.text_content()
-    assert said == (f"{day}: Net worth 491.861,49{NB}AU$, Assets 733.422,17{NB}AU$, Debts \u2212241.560,68{NB}AU$")
+    assert said == (f"{day}: Portfolio 491.861,49{NB}AU$, Assets 733.422,17{NB}AU$, Debts \u2212241.560,68{NB}AU$")
     assert day.count(".") == 2
     page.locator(".plot").hover(position={"x": 1, "y": 100})
     assert page.locator(".tip b").nth(1).inner_text().endswith(f",17{NB}AU$")
@@ -100,6 +100,7 @@ def make_key(page, site):
     page.get_by_role("heading", name="API key created").wait_for()
 
 
+@pytest.mark.long  # the guard of the pages looks at them in English
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_settings_are_accessible(site, home, guest, page, sign_in, require_accessible, scheme):
     page.emulate_media(color_scheme=scheme)
