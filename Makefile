@@ -7,7 +7,7 @@ DEMO_CLUSTER := .data/postgres
 
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup demo clean-demo lint format test test-long check lock
+.PHONY: help setup demo clean-demo lint format test test-long check screens pictures lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,14 @@ test-long: setup ## Run the tests that take long.
 	$(BIN)/pytest --durations=10 -m long $(T)
 
 check: lint test ## Everything a change must pass; what CI runs.
+
+screens: setup ## Write a picture of every page, light, dark and on a phone, into .data/screens/.
+	@.ci/chromium
+	$(BIN)/pytest -q tests/browser/screens.py::test_screens
+
+pictures: setup ## Write the pictures in the README anew, into docs/pictures/.
+	@.ci/chromium
+	$(BIN)/pytest -q tests/browser/screens.py::test_pictures
 
 lock: setup ## Pin the newest versions that pyproject.toml allows.
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

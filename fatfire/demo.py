@@ -1,4 +1,4 @@
-"""The demo: two households, their banks in the simulator, what they keep by hand; all through the real doors.
+"""The demo: two households, their banks in the simulator, what they keep by hand, an operator; by the real doors.
 
 Nothing here is read by the product itself.
 """
@@ -13,6 +13,7 @@ from fatfire import demo_records
 from fatfire.kit.clock import local_date
 from fatfire.kit.money import to_text
 from services.accounts import operations as accounts
+from services.accounts.operators import make_operator
 from services.accounts.sign_in import create_sign_in_token
 from services.analytics import queries as analytics
 from services.core import operations as core
@@ -53,6 +54,8 @@ class Household:
     estimates: tuple[Estimate, ...]
     keeps_records: bool = False
 
+
+OPERATOR = "olive@fatfire.example"
 
 HOUSEHOLDS = (
     Household(
@@ -167,6 +170,14 @@ def make_sign_in_path(owner: Tenant, *, at: dt.datetime) -> str:
     with tenant(owner.id):
         user_id = Membership.objects.get(role=Role.OWNER).user_id
     return f"/sign-in/{create_sign_in_token(user_id=user_id, at=at)}"
+
+
+def make_operator_path(*, at: dt.datetime) -> str:
+    """Return the path of a link that signs the demo's operator in to the console, once, within ten minutes."""
+    with operator():
+        user_id = make_operator(email=OPERATOR, at=at).id
+        User.objects.filter(id=user_id).update(name="Olive Operator")
+    return f"/sign-in/{create_sign_in_token(user_id=user_id, next_path='/admin/', at=at)}"
 
 
 def summary(owner: Tenant, *, at: dt.datetime) -> dict[str, str | int]:

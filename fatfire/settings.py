@@ -56,6 +56,7 @@ WSGI_APPLICATION = "fatfire.wsgi.application"
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
+FORMAT_MODULE_PATH = ["fatfire.console.formats"]  # how the console writes days and moments
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "tenants.User"
 AUTHENTICATION_BACKENDS: list[str] = []  # none of Django's: people sign in by a link, programs by a key
@@ -157,6 +158,7 @@ SHARED_MODELS: dict[str, tuple[str, str]] = {
     "tenants.User": ("SELECT", "a person may be a member of several tenants; shown to those alone"),
     "accounts.SignInRequest": ("", "nobody is known yet; written by an SQL function and read by the platform's job"),
     "accounts.SignInToken": ("SELECT, UPDATE", "a link is used before it is known where its person belongs"),
+    "accounts.SignedInBrowser": ("SELECT, INSERT", "a person's browsers are theirs, whichever tenant each is in"),
     "contenttypes.ContentType": ("SELECT", "the names of the models, which Django's sessions and console ask for"),
     "sessions.Session": ("SELECT, INSERT, UPDATE, DELETE", "a browser's session tells which tenant it is in"),
     "auth.Permission": ("", "Django's admin asks for the table; nobody has permissions in it"),

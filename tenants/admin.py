@@ -10,13 +10,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from fatfire.kit.errors import DomainError
 from tenants.models import User
 
 
-class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
+class ConsoleAdmin(ModelAdmin):
     """Rows that operators may see, and change only where a subclass says so. Nothing is ever deleted here.
 
     Binary columns hold digests and encrypted tokens: they are never read, let alone shown.
@@ -26,6 +27,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
+    list_select_related: tuple[str, ...] = ()
     list_filter_submit = True
     unshown: ClassVar[tuple[str, ...]] = ()
     """Fields that say nothing to an operator."""
@@ -57,10 +59,14 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
         return self.fields or [name for name in names if name not in {*secret, *self.unshown}]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the rows without their secret columns."""
-        rows: QuerySet[Any] = super().get_queryset(request)
+        """Return the rows with those that their columns name, without the secret columns of either."""
         secret = secret_fields(self.model)
-        return rows.defer(*secret) if secret else rows
+        rows: QuerySet[Any] = super().get_queryset(request)
+        for name in self.list_select_related:
+            remote = self.model._meta.get_field(name).related_model
+            secret += [f"{name}__{field}" for field in secret_fields(remote)]
+            rows = rows.select_related(name)
+        return rows.defer(*secret)
 
 
 class TenantRowAdmin(ConsoleAdmin):
@@ -68,10 +74,15 @@ class TenantRowAdmin(ConsoleAdmin):
 
     list_select_related: tuple[str, ...] = ("tenant",)
 
+    @display(description="Tenant", ordering="tenant__name")
+    def tenant_name(self, row: Any) -> str:
+        """Return the name of the row's tenant."""
+        return row.tenant.name if row.tenant else "The platform"
+
     def get_list_display(self, request: HttpRequest) -> Any:
         """Return the subclass's columns, and the tenant after the first."""
         first, *others = super().get_list_display(request)
-        return (first, "tenant", *others)
+        return (first, "tenant_name", *others)
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         """Return a search for the tenant, and the subclass's filters: a list of all tenants would have no end."""

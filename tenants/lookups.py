@@ -1,7 +1,8 @@
 """Narrow ways past the isolation: SQL functions in the schema `lookup` that run as app_operator.
 
-For what must be found before a tenant is known: a user's tenants, the tenant of an API key, the person of a session.
-They return ids only, but for that person. Each is created by a migration.
+For what must be found before a tenant is known: a user's tenants, the tenant of an API key, the person of a session;
+they return ids only, but for that person. And for the little that app_tenant may change about a person. Each is
+created by a migration.
 """
 
 from django.db.migrations import RunSQL

@@ -9,6 +9,7 @@ from django.db.models.functions import Lower
 from django.utils.crypto import salted_hmac
 
 from fatfire.kit import clock
+from fatfire.kit.locales import DEFAULT_LOCALE
 from tenants.constraints import MembersOnly, SameTenant, TenantIsolation
 from tenants.isolation import current_tenant_id
 from tenants.permissions import Role
@@ -46,6 +47,7 @@ class User(AbstractBaseUser):
     email = models.EmailField(max_length=254)
     name = models.CharField(max_length=120, blank=True)
     is_operator = models.BooleanField(default=False)
+    locale = models.CharField(max_length=16, default=DEFAULT_LOCALE, db_default=DEFAULT_LOCALE)  # a BCP 47 tag
     session_epoch = models.PositiveIntegerField(default=0, db_default=0)  # raised to sign out everywhere
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
@@ -55,6 +57,10 @@ class User(AbstractBaseUser):
         constraints: ClassVar = [
             MembersOnly(name="tenants_user_isolation"),
             models.UniqueConstraint(Lower("email"), name="tenants_one_user_per_email"),
+            # Which ones can be chosen is LOCALES' to say, and may grow.
+            models.CheckConstraint(
+                condition=models.Q(locale__regex="^[a-z]{2,3}-[A-Z]{2}$"), name="tenants_locale_is_a_tag"
+            ),
         ]
 
     def __str__(self) -> str:

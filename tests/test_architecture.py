@@ -13,8 +13,10 @@ from pathlib import Path
 
 import grimp
 import pytest
+from django import urls
 from django.apps import apps
 from django.core.management import call_command
+from django.urls import URLPattern, get_resolver, include
 
 from services.jobs.jobs import JobKind
 
@@ -30,8 +32,6 @@ MODULES = sorted(
 LINES_ASKED, LINES_ALLOWED = 300, 500
 LONG = {
     "fatfire/kit/postgres.py": "one launcher; its states and their races are only understood together",
-    "services/core/operations.py": "portfolios, assets, values and transactions share locks and the revaluation",
-    "services/integration/operations.py": "a link from its first step to its removal, with the import between",
     "services/integration/providers/plaid.py": "one client, as long as the API that it speaks",
     "services/jobs/operations.py": "every move of a job, in one lock order",
 }
@@ -40,6 +40,7 @@ LONG = {
 ACROSS_TENANTS = {
     "fatfire/console/site.py": "shows every tenant to operators, who were let in before",
     "fatfire/demo.py": "makes and removes the sample tenants",
+    "fatfire/management/commands/create_operator.py": "people belong to no tenant, and app_tenant may not write them",
     "fatfire/management/commands/create_api_key.py": "finds the tenant by its slug, for the operator at the keyboard",
     "fatfire/management/commands/demo.py": "asks whether the sample tenants are there",
     "services/accounts/operations.py": "a tenant's first row can't be written as that tenant",
@@ -47,6 +48,7 @@ ACROSS_TENANTS = {
     "services/cleanup/operations.py": "deletes what is old, whosever it is",
     "services/exchange/operations.py": "rates are everybody's, and only the platform's job writes them",
     "services/history/operations.py": "finds the portfolios of all tenants whose day has turned",
+    "services/integration/operations/linking.py": "forgets the links of all tenants that were never finished",
     "services/jobs/operations.py": "claims jobs of the platform, and sweeps those of all tenants",
     "services/jobs/queries.py": "tells the workers of the platform what is due, in every tenant",
     "workers/rates.py": "queues the platform's rollup when rates came",
@@ -246,6 +248,30 @@ def test_no_column_holds_a_password(admin):
 
     assert {name for name in fields if "password" in name.lower()} == set()
     assert [row for row in admin.execute(columns) if "password" in row[1]] == []
+
+
+def routes(patterns: list, prefix: str = "") -> Iterator[str]:
+    """Yield the route and the name of every URL."""
+    for each in patterns:
+        route = prefix + str(each.pattern)
+        if isinstance(each, URLPattern):
+            yield f"{route} {each.name}"
+        else:
+            yield from routes(each.url_patterns, route)
+
+
+def test_no_url_is_of_passwords():
+    found = list(routes(get_resolver().url_patterns))
+
+    assert any("sign-in" in route for route in found)
+    assert any(route.startswith("admin/") for route in found)
+    assert [route for route in found if re.search("password|reset|login", route)] == []
+
+
+def test_url_of_passwords_is_found():
+    nested = [urls.path("admin/", include([urls.path("reset/", lambda request: None, name="password_reset")]))]
+
+    assert list(routes(nested)) == ["admin/reset/ password_reset"]
 
 
 OF_ONE_MACHINE = re.compile(

@@ -24,6 +24,14 @@ def test_links_lead_somewhere(page):
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_pictures_are_there_and_small():
+    pictures = set(re.findall(r"docs/pictures/[a-z0-9.-]+", (BASE_DIR / "README.md").read_text()))
+    kept = {str(path.relative_to(BASE_DIR)) for path in BASE_DIR.glob("docs/pictures/*")}
+
+    assert pictures == kept
+    assert [each for each in kept if (BASE_DIR / each).stat().st_size > 150_000] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(BASE_DIR)))
 def test_make_targets_exist(page):
     targets = set(re.findall(r"^([a-z-]+):", (BASE_DIR / "Makefile").read_text(), re.MULTILINE))

@@ -17,7 +17,7 @@ MOST = 10
 def find(request: HttpRequest, term: str) -> list[Any]:
     """Return the tenants and people that match, MOST of each at most; for a whole id, whatever has it."""
     try:
-        return _by_id(UUID(term.strip()))
+        return _by_id(request, UUID(term.strip()))
     except ValueError:
         pass
     tenants = Tenant.objects.filter(Q(name__icontains=term) | Q(slug__icontains=term)).order_by("name", "id")[:MOST]
@@ -25,12 +25,12 @@ def find(request: HttpRequest, term: str) -> list[Any]:
     return [*(_result(each, "domain") for each in tenants), *(_result(each, "person") for each in people)]
 
 
-def _by_id(wanted: UUID) -> list[Any]:
+def _by_id(request: HttpRequest, wanted: UUID) -> list[Any]:
     """Return every row that has the id; one query for each kind of row, each by its primary key."""
     found = []
     for model, model_admin in admin.site._registry.items():
         if model._meta.pk.get_internal_type() == "UUIDField":
-            found += [_result(row, "data_object") for row in model_admin.get_queryset(None).filter(pk=wanted)]
+            found += [_result(row, "data_object") for row in model_admin.get_queryset(request).filter(pk=wanted)]
     return found
 
 

@@ -42,10 +42,9 @@ _NOT_OURS = {"login", "logout", "password_change", "password_change_done", "view
 """Views of Django's admin that don't exist here: people sign in by a link, and no row has a page outside."""
 
 
-class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]  # Unfold has no types
+class ConsoleSite(UnfoldAdminSite):
     """The console."""
 
-    enable_nav_sidebar = False  # Unfold has its own
     index_title = "Dashboard"
 
     def has_permission(self, request: HttpRequest) -> bool:

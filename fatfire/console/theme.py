@@ -26,6 +26,7 @@ def settings(*, environment: str) -> dict[str, Any]:
         "SHOW_HISTORY": True,
         "ENVIRONMENT": lambda _: [environment, "danger" if environment == "production" else "info"],
         "STYLES": [lambda _: static("console/console.css")],
+        "SCRIPTS": [lambda _: static("console/console.js")],
         "COMMAND": {"search_callback": "fatfire.console.search.find"},
         "COLORS": {
             "base": {
@@ -34,8 +35,8 @@ def settings(*, environment: str) -> dict[str, Any]:
                 "950": "#0f0e0d",
             },
             "primary": {
-                "50": "#fff7ed", "100": "#ffedd5", "200": "#fed7aa", "300": "#fdba74", "400": "#fb923c",
-                "500": "#ea580c", "600": "#c2410c", "700": "#9a3412", "800": "#7c2d12", "900": "#431407",
+                "50": "#fff7ed", "100": "#ffedd5", "200": "#fed7aa", "300": "#fdba74", "400": "#fdba74",
+                "500": "#fb923c", "600": "#c2410c", "700": "#9a3412", "800": "#7c2d12", "900": "#431407",
                 "950": "#2c0d04",
             },
             "font": {
@@ -70,6 +71,9 @@ def settings(*, environment: str) -> dict[str, Any]:
                         _entry("Transactions", "receipt_long", "core_transaction_changelist"),
                         _entry("Bank links", "account_balance", "integration_link_changelist"),
                         _entry("Linked accounts", "link", "integration_linkedaccount_changelist"),
+                        _entry("Policies", "umbrella", "insurance_policy_changelist"),
+                        _entry("Receipts", "receipt", "receipts_receipt_changelist"),
+                        _entry("Tax years", "request_quote", "tax_taxyear_changelist"),
                         _entry("Exchange rates", "currency_exchange", "rates"),
                     ],
                 },

@@ -16,8 +16,12 @@ from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRedirect
 
+from fatfire.kit.clock import now
 from fatfire.kit.errors import DomainError, PermissionDenied
+from fatfire.web.browsers import browser_of
 from fatfire.web.errors import error_page
+from fatfire.web.formats import in_locale
+from fatfire.web.sessions import kept_key
 from services.accounts import sign_in
 from services.accounts.queries import Principal
 from services.accounts.sign_in import Person, SignedIn
@@ -34,13 +38,22 @@ def begin_session(
 ) -> None:
     """Make the browser's session the person's in the tenant, under a new key and with nothing from before.
 
-    `at` is when the person signed in. Without a tenant there are no pages but the operators' console.
+    `at` is when the person signed in. Without a tenant there are no pages but the operators' console. Opens blocks of
+    its own.
     """
     request.session.flush()
     request.session[_USER], request.session[_HASH] = str(user_id), session_hash
     request.session[_SIGNED_IN] = at.timestamp()
     if tenant_id is not None:
         request.session[_TENANT] = str(tenant_id)
+    request.session.save()
+    browser = browser_of(request.headers.get("User-Agent", ""))
+    sign_in.note_browser(user_id=user_id, session_id=session_id_of(request), browser=browser, at=now())
+
+
+def session_id_of(request: HttpRequest) -> str:
+    """Return what the database knows the browser's session by."""
+    return kept_key(request.session.session_key)
 
 
 def enter(request: HttpRequest, *, tenant_id: UUID) -> None:
@@ -87,7 +100,7 @@ def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             request.session.flush()
             return to_sign_in(request)
         request.person = person  # type: ignore[attr-defined]
-        with structlog.contextvars.bound_contextvars(tenant_id=str(tenant_id)):
+        with structlog.contextvars.bound_contextvars(tenant_id=str(tenant_id)), in_locale(person.locale):
             response = _answer(view, request, args, kwargs, tenant_id=tenant_id, person=person, opens_own=opens_own)
         add_never_cache_headers(response)  # balances stay out of the browser's cache
         return response

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,8 +13,10 @@ from django.utils.timesince import timesince
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import trigger_client_event
 
-from fatfire.kit.clock import now
+from fatfire.kit.clock import local_date, now
 from fatfire.web.access import page
+from fatfire.web.bank_jobs import KINDS, is_open, name_of, problem_of, toast_of, toasts_of
+from fatfire.web.flash import see_other, take_flash
 from fatfire.web.shell import Shell, shell_of
 from fatfire.web.shell import show as show_page
 from services.accounts.queries import principal_of
@@ -23,17 +24,17 @@ from services.core import operations as core_operations
 from services.core import queries as core
 from services.core.models import Asset, AssetKind
 from services.integration import queries as integration
-from services.integration.jobs import REMOVE_LINK, SYNC_LINK
-from services.integration.models import Link, LinkState
+from services.integration.jobs import REMOVE_LINK
+from services.integration.models import LeftOut, Link, LinkedAccount, LinkState
 from services.jobs import queries as jobs
-from services.jobs.models import Job, State
+from services.jobs.models import Job
 from tenants.permissions import Role, requires
 
 CHANGED = "accounts-changed"
 """The event at which the page reads its accounts anew."""
 
-_OPEN = (State.QUEUED, State.RUNNING)
 _WAITS = dt.timedelta(hours=4)  # as long as the bank keeps its page open; older links that wait are not shown
+_STALE_AFTER = dt.timedelta(days=2)
 _KINDS = {
     AssetKind.BANK_ACCOUNT: "Bank account",
     AssetKind.CREDIT_CARD: "Credit card",
@@ -41,56 +42,34 @@ _KINDS = {
     AssetKind.SUPERANNUATION: "Superannuation",
     AssetKind.SHARE: "Shares and funds",
 }
-_TITLES = {
-    (SYNC_LINK.name, State.QUEUED): "Waiting to read",
-    (SYNC_LINK.name, State.RUNNING): "Reading",
-    (SYNC_LINK.name, State.SUCCEEDED): "Up to date",
-    (SYNC_LINK.name, State.FAILED): "Not read",
-    (SYNC_LINK.name, State.CANCELLED): "Reading was stopped",
-    (REMOVE_LINK.name, State.QUEUED): "Waiting to remove",
-    (REMOVE_LINK.name, State.RUNNING): "Removing",
-    (REMOVE_LINK.name, State.SUCCEEDED): "Removed",
-    (REMOVE_LINK.name, State.FAILED): "Not removed",
-    (REMOVE_LINK.name, State.CANCELLED): "Removing was stopped",
-}
-_REASONS = {
-    "consent_revoked": "The bank wants a new sign-in.",
-    "item_gone": "The bank no longer knows this link.",
-    "temporarily_unavailable": "The bank can't be reached at the moment. Try again later.",
-}
-_OTHER_REASON = "Something went wrong. Try again later."
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account at a bank: the asset that mirrors it (with `value` and `value_on`), its kind and number's end."""
+    """An account that is counted: the asset that mirrors it (with `value` and `value_on`), its row and its kind."""
 
     asset: Asset
+    row: LinkedAccount
     kind: str
-    mask: str
 
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """A link and its accounts. `state`: importing, removing, unfinished, revoked or active; `problem`: a sentence."""
+    """A link and its accounts. `state`: importing, removing, unfinished, revoked, stale or active; `problem`: words.
+
+    `twins` come through another link too and are counted there; `unclear` are left out until a person says in what
+    currency they are. `read_on` is a day in the portfolio's time zone.
+    """
 
     link: Link
     name: str
     state: str
     accounts: tuple[Account, ...]
+    twins: tuple[LinkedAccount, ...]
+    unclear: tuple[LinkedAccount, ...]
     problem: str
     read: str
-
-
-@dataclass(frozen=True, slots=True)
-class Toast:
-    """What is told of a job: `every_s`, the seconds until the browser asks again, is None once it has ended."""
-
-    job: Job
-    title: str
-    text: str
-    tone: str
-    every_s: int | None
+    read_on: dt.date | None
 
 
 class NameForm(forms.Form):
@@ -136,6 +115,8 @@ def show_accounts(request: HttpRequest, *, problem: str = "", status: int = 200)
         "problem": problem,
     }
     is_part = request.htmx and request.method == "GET"  # type: ignore[attr-defined]
+    if not is_part:
+        context["flash"] = take_flash(request)
     response = render(request, "web/accounts.html" + ("#banks" if is_part else ""), context, status=status)
     response["Vary"] = "HX-Request"
     return response
@@ -153,10 +134,10 @@ def show_toasts(request: HttpRequest) -> HttpResponse:
 def toast(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show how far the job is; once it has ended, the answer no longer asks for another."""
     job = jobs.get_job(job_id=job_id)
-    if job.subject_id is None or job.kind not in {SYNC_LINK.name, REMOVE_LINK.name}:
+    if job.subject_id is None or job.kind not in KINDS:
         raise Http404
     link = integration.get_link(link_id=job.subject_id)
-    shown = _toast(job, link)
+    shown = toast_of(job, link)
     response = render(request, "web/_toast.html", {"toast": shown})
     return response if shown.every_s else trigger_client_event(response, CHANGED)
 
@@ -170,42 +151,12 @@ def rename(request: HttpRequest, asset_id: UUID) -> HttpResponse:
     form = NameForm(request.POST if request.method == "POST" else None, initial={"name": asset.name})
     if form.is_valid():
         core_operations.rename_asset(asset_id=asset_id, name=form.cleaned_data["name"], at=now())
-        return SeeOther("accounts")
+        return see_other(request, reverse("accounts"), saying="Name saved")
     response = show_page(
         request, "web/rename_account.html", shell_of(request, "accounts"), asset=asset, field=form["name"]
     )
     response.status_code = 422 if form.is_bound else 200
     return response
-
-
-def name_of(link: Link) -> str:
-    """Return the bank's name; it is known from the first import on."""
-    return link.institution or "New bank"
-
-
-def toasts_of(links: Iterable[Link], newest: dict[UUID, Job]) -> list[Toast]:
-    """Return what is told of the jobs at work on the links."""
-    return [_toast(newest[link.id], link) for link in links if link.id in newest and newest[link.id].state in _OPEN]
-
-
-def _toast(job: Job, link: Link) -> Toast:
-    state = State(job.state)
-    title = f"{_TITLES[job.kind, state]}: {name_of(link)}"
-    if state in _OPEN:
-        return Toast(job, title, job.progress_note, "", _every_s(job))
-    if state == State.FAILED:
-        return Toast(job, title, _reason(job), "loss", None)
-    return Toast(job, title, job.progress_note if state == State.SUCCEEDED else "", "gain", None)
-
-
-def _every_s(job: Job) -> int:
-    """Return how long the browser waits before it asks again: the longer the job takes, the longer."""
-    age_s = (now() - (job.started_at or job.created_at)).total_seconds()
-    return 1 if age_s < 15 else 3 if age_s < 60 else 10
-
-
-def _reason(job: Job) -> str:
-    return _REASONS.get(job.error_code, _OTHER_REASON)
 
 
 def _links(shell: Shell) -> tuple[list[Link], dict[UUID, Job]]:
@@ -226,23 +177,45 @@ def _banks(shell: Shell, links: list[Link], newest: dict[UUID, Job]) -> list[Ban
     if shell.portfolio is None or not links:
         return []
     assets = core.list_assets(portfolio_id=shell.portfolio.id, with_closed=False).order_by("created_at", "id")
-    linked = {each.asset_id: each for each in integration.list_linked_accounts(portfolio_id=shell.portfolio.id)}
-    accounts = defaultdict(list)
-    for asset in assets:
-        if each := linked.get(asset.id):
-            accounts[each.link_id].append(Account(asset, _KINDS.get(AssetKind(asset.kind), "Other"), each.mask))
-    return [_bank(link, newest.get(link.id), tuple(accounts[link.id])) for link in links]
+    values = {asset.id: asset for asset in assets}
+    rows = defaultdict(list)
+    for row in integration.list_linked_accounts(portfolio_id=shell.portfolio.id).order_by("name", "id"):
+        rows[row.link_id].append(row)
+    zone = shell.portfolio.time_zone
+    return [_bank(link, newest.get(link.id), rows[link.id], values, zone) for link in links]
 
 
-def _bank(link: Link, job: Job | None, accounts: tuple[Account, ...]) -> Bank:
-    is_open = job is not None and job.state in _OPEN
-    state = {LinkState.PENDING: "unfinished", LinkState.REVOKED: "revoked"}.get(LinkState(link.state), "active")
-    if job and is_open:
-        state = "removing" if job.kind == REMOVE_LINK.name else "importing"
-    problem = ""
-    if job and job.state == State.FAILED and state == "active":
-        problem = f"{_TITLES[job.kind, State.FAILED]}: {_reason(job)}"
-    return Bank(link, name_of(link), state, accounts, problem, _ago(link.synced_at))
+def _bank(link: Link, job: Job | None, rows: list[LinkedAccount], values: dict[UUID, Asset], zone: str) -> Bank:
+    counted = [
+        Account(asset, row, _KINDS.get(AssetKind(asset.kind), "Other"))
+        for row in rows
+        if row.asset_id and (asset := values.get(row.asset_id))
+    ]
+    state = _state(link, job)
+    return Bank(
+        link,
+        name_of(link),
+        state,
+        tuple(sorted(counted, key=lambda each: (each.asset.created_at, each.asset.id))),
+        twins=tuple(row for row in rows if row.left_out == LeftOut.TWIN),
+        unclear=tuple(row for row in rows if row.left_out == LeftOut.CURRENCY),
+        problem="" if state in {"importing", "removing"} or _says_it_all(state, job) else problem_of(job),
+        read=_ago(link.synced_at),
+        read_on=local_date(link.synced_at, zone) if link.synced_at else None,
+    )
+
+
+def _state(link: Link, job: Job | None) -> str:
+    if job and is_open(job):
+        return "removing" if job.kind == REMOVE_LINK.name else "importing"
+    if link.state in {LinkState.PENDING, LinkState.REVOKED}:
+        return "unfinished" if link.state == LinkState.PENDING else "revoked"
+    return "stale" if (link.synced_at or link.created_at) < now() - _STALE_AFTER else "active"
+
+
+def _says_it_all(state: str, job: Job | None) -> bool:
+    """Return whether the link's state is what the job failed of; what the bank forgot needs more words than that."""
+    return state == "revoked" and job is not None and job.error_code == "consent_revoked"
 
 
 def _ago(moment: dt.datetime | None) -> str:

@@ -10,22 +10,14 @@ from uuid import UUID
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fatfire.kit.clock import local_date, now
 from fatfire.kit.pagination import paginate
 from fatfire.web.access import page
+from fatfire.web.amounts import amount_field, with_amounts
 from fatfire.web.flash import see_other
-from fatfire.web.forms import (
-    CurrencyField,
-    FormPage,
-    amount_field,
-    attempt,
-    day_field,
-    is_saved,
-    name_field,
-    with_amounts,
-)
+from fatfire.web.forms import CurrencyField, FormPage, attempt, day_field, is_saved, name_field
 from fatfire.web.shell import Shell, may_write, shell_of, show
 from services.core import operations, queries
 from services.core.models import MANUAL, Asset, AssetKind, Portfolio, Side, Valuation
@@ -161,13 +153,9 @@ def add(request: HttpRequest) -> HttpResponse:
 def _create(portfolio: Portfolio, values: dict[str, Any]) -> Asset:
     """Create the asset and its first value; a debt's is stored negative."""
     kind, at = KINDS[values["kind"]], now()
+    name, currency = values["name"], values["currency"]
     asset = operations.create_asset(
-        portfolio_id=portfolio.id,
-        name=values["name"],
-        kind=kind.kind,
-        side=kind.side,
-        currency=values["currency"],
-        at=at,
+        portfolio_id=portfolio.id, name=name, kind=kind.kind, side=kind.side, currency=currency, at=at
     )
     _set_value(asset, values, at=at)
     return asset
@@ -188,12 +176,8 @@ def show_one(request: HttpRequest, asset_id: UUID) -> HttpResponse:
     form = ValueForm(request.POST if request.method == "POST" else None, asset=asset, today=_today(portfolio))
     if request.method == "POST" and is_saved(form, lambda values: _set_value(asset, values, at=now())):
         return see_other(request, _path(asset), saying="Value saved")
-    values = paginate(
-        queries.list_values(asset_id=asset.id),
-        order=("-on", "-id"),
-        cursor=request.GET.get("cursor"),
-        limit=_VALUES_ON_A_PAGE,
-    )
+    rows = queries.list_values(asset_id=asset.id)
+    values = paginate(rows, order=("-on", "-id"), cursor=request.GET.get("cursor"), limit=_VALUES_ON_A_PAGE)
     return show(
         request,
         "web/asset.html",
@@ -240,12 +224,21 @@ def close(request: HttpRequest, asset_id: UUID) -> HttpResponse:
         return see_other(request, reverse("assets"), saying=f"{asset.name} closed")
     words = FormPage(
         f"Close {asset.name}?",
-        "It was sold or paid off, or you no longer want it counted. It can't be opened again.",
+        "It was sold or paid off, or you no longer want it counted. You can open it again later.",
         "Close it",
         _path(asset),
         is_danger=True,
     )
     return _show_form(request, shell, form, words)
+
+
+@require_POST
+@page
+@requires(Role.MEMBER)
+def reopen(request: HttpRequest, asset_id: UUID) -> HttpResponse:
+    """Count something that was closed again, as if it never had been."""
+    asset = operations.reopen_asset(asset_id=asset_id, at=now())
+    return see_other(request, _path(asset), saying=f"{asset.name} counts again")
 
 
 def _manual_asset(asset_id: UUID) -> Asset:

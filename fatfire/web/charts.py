@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from itertools import pairwise
 
+from fatfire.web.formats import day_of_month_text, day_text, month_text, short_text
+
 WIDTH, HEIGHT = 1000, 300
 MOST_POINTS = 400
 _GAPS = 4
@@ -57,8 +59,11 @@ class Chart:
     height: int = HEIGHT
 
 
-def chart_of(days: Sequence[dt.date], lines: Sequence[Line]) -> Chart | None:
-    """Return the chart of at least two days in order, or None of fewer. The first line is the one with the area."""
+def chart_of(days: Sequence[dt.date], lines: Sequence[Line], *, estimated: Sequence[bool] = ()) -> Chart | None:
+    """Return the chart of at least two days in order, or None of fewer. The first line is the one with the area.
+
+    `estimated` says so of each day (empty: of none).
+    """
     if len(days) < 2:
         return None
     kept = _kept(len(days))
@@ -81,11 +86,12 @@ def chart_of(days: Sequence[dt.date], lines: Sequence[Line]) -> Chart | None:
         area=f"{paths[0]}L{xs[-1]} {zero}L{xs[0]} {zero}Z",
         grid=tuple(y_of(tick) for tick in ticks if tick != 0),
         zero=zero,
-        y_ticks=tuple(Tick(_round(y_of(tick) * 100 / HEIGHT), short(tick)) for tick in ticks),
+        y_ticks=tuple(Tick(_round(y_of(tick) * 100 / HEIGHT), short_text(tick)) for tick in ticks),
         x_ticks=tuple(day_ticks(shown[0], shown[-1])),
         points={
-            "days": [day.isoformat() for day in shown],
+            "days": [day_text(day) for day in shown],
             "x": [str(_percent(x, WIDTH)) for x in xs],
+            "estimated": [index for index, number in enumerate(kept) if estimated and estimated[number]],
             "lines": [
                 {
                     "key": line.key,
@@ -111,30 +117,19 @@ def nice_ticks(low: Decimal, high: Decimal) -> tuple[Decimal, ...]:
     return tuple((first + index) * step for index in range(int(last - first) + 1))
 
 
-def short(value: Decimal) -> str:
-    """Return a number for an axis: "1.5M", "500k", "0"; negative ones with a real minus sign."""
-    size = abs(value)
-    for unit, letter in ((Decimal(10**9), "B"), (Decimal(10**6), "M"), (Decimal(10**3), "k")):
-        if size >= unit:
-            text = f"{(size / unit).quantize(Decimal('0.01'), rounding=ROUND_HALF_UP).normalize():f}{letter}"
-            break
-    else:
-        text = f"{size.normalize():f}"
-    return f"\N{MINUS SIGN}{text}" if value < 0 else text
-
-
 def day_ticks(first: dt.date, last: dt.date) -> Iterator[Tick]:
     """Yield labels at the beginnings of weeks, months or years between two days, by how long that is."""
     length = (last - first).days
     if length <= 45:
         step = 7 if length > 10 else 1 if length <= 6 else 2
-        chosen = [(first + dt.timedelta(days=days), "%-d %b") for days in range(0, length + 1, step)]
+        days = [first + dt.timedelta(days=number) for number in range(0, length + 1, step)]
+        chosen = [(day, day_of_month_text(day)) for day in days]
     else:
         chosen = list(_beginnings(first, last, months=_months_between(length)))
-    for index, (day, form) in enumerate(chosen):
+    for index, (day, label) in enumerate(chosen):
         at = _percent(Decimal((day - first).days), length)
         align = "start" if at < 10 else "end" if at > 92 else "middle"
-        yield Tick(at, day.strftime(form), align, is_minor=index % 2 == 1 and len(chosen) > 4)
+        yield Tick(at, label, align, is_minor=index % 2 == 1 and len(chosen) > 3)
 
 
 def _months_between(length: int) -> int:
@@ -142,13 +137,13 @@ def _months_between(length: int) -> int:
 
 
 def _beginnings(first: dt.date, last: dt.date, *, months: int) -> Iterator[tuple[dt.date, str]]:
-    """Yield the first days of every `months`-th month (counted from January), with the form of their label."""
+    """Yield the first days of every `months`-th month (counted from January), with their labels."""
     number = first.year * 12 + first.month - 1
     named = False
     while (day := dt.date(number // 12, number % 12 + 1, 1)) <= last:
         if day >= first and number % months == 0:
             with_year = day.month == 1 or not named
-            yield day, "%Y" if months >= 12 else "%b %Y" if with_year else "%b"
+            yield day, str(day.year) if months >= 12 else month_text(day, with_year=with_year)
             named = True
         number += 1
 

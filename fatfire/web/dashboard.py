@@ -1,4 +1,4 @@
-"""The first page: what someone has and owes, by kind."""
+"""The first page: what needs attention, and what someone has and owes, by kind."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -11,8 +11,10 @@ from django.utils.timesince import timesince
 from django.views.decorators.http import require_safe
 
 from fatfire.kit.clock import local_date, now
+from fatfire.kit.money import Money
 from fatfire.web.access import page
-from fatfire.web.shell import shell_of
+from fatfire.web.attention import banks_of, notices_of
+from fatfire.web.shell import may_write, shell_of
 from fatfire.web.shell import show as show_page
 from services.analytics import queries as analytics
 from services.analytics.queries import Change, Difference, Range
@@ -35,21 +37,27 @@ _TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An account: its value in its own currency (None: nobody knows) and the change over the past month."""
+    """An account: its value in its own currency (None: nobody knows) and the change over the past month.
+
+    `worth` is the value in the currency that totals are shown in; None where there is no rate, or no value.
+    """
 
     asset: Asset
     value: Decimal | None
-    worth: Decimal
+    worth: Decimal | None
     change: Difference | None
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The accounts of a kind, and their sum in the portfolio's currency."""
+    """The accounts of a kind, and the sum of their worth: each is converted by itself, so that the rows add up.
+
+    `total` is None when nobody knows what any of them is worth.
+    """
 
     title: str
     rows: tuple[Row, ...]
-    total: Decimal
+    total: Decimal | None
     is_owed: bool
 
 
@@ -66,23 +74,41 @@ class Share:
 @require_safe
 @page
 def show(request: HttpRequest) -> HttpResponse:
-    """Greet, and show assets and debts."""
+    """Greet, tell what needs attention, and show assets and debts."""
     shell = shell_of(request, "dashboard")
-    portfolio = shell.portfolio
+    portfolio, at = shell.portfolio, now()
+    greeting = _greeting(shell.person.name, portfolio.time_zone if portfolio else shell.tenant.time_zone)
     if portfolio is None:
-        greeting = _greeting(shell.person.name, shell.tenant.time_zone)
-        return show_page(request, "web/dashboard.html", shell, greeting=greeting)
-    today = local_date(now(), portfolio.time_zone)
-    groups = list(_groups(portfolio, today))
+        return show_page(request, "web/dashboard.html", shell, greeting=greeting, may_write=may_write(request))
+    banks = banks_of(portfolio)
+    is_changing = portfolio.revalue_from is not None or bool(banks.first_imports)
+    if is_changing and "waiting" in request.GET:
+        return HttpResponse(status=204)  # htmx leaves the page as it is, and asks again
+    today = local_date(at, portfolio.time_zone)
+    rows = _rows(portfolio, shell.currency, today)
+    groups = list(_groups(rows))
+    change = _change(portfolio, shell.currency, today)
+    notices = notices_of(
+        shell,
+        assets=[row.asset for row in rows],
+        unrated={row.asset.currency for row in rows if row.value is not None and row.worth is None},
+        banks=banks,
+        is_estimated=change is not None and change.end.estimated,
+        at=at,
+    )
     return show_page(
         request,
         "web/dashboard.html",
         shell,
-        greeting=_greeting(shell.person.name, portfolio.time_zone),
-        change=_change(portfolio, today),
+        greeting=greeting,
+        change=change,
         groups=groups,
         shares=shares_of(groups),
+        notices=notices,
+        first_imports=banks.first_imports,
+        is_changing=is_changing,
         read=_read(portfolio),
+        may_write=may_write(request),
     )
 
 
@@ -100,22 +126,39 @@ def _read(portfolio: Portfolio) -> str:
     return "just now" if at - observed_at < dt.timedelta(minutes=1) else f"{timesince(observed_at, at, depth=1)} ago"
 
 
-def _change(portfolio: Portfolio, today: dt.date) -> Change | None:
-    start = analytics.start_of(Range.ONE_MONTH, end=today)
+def _change(portfolio: Portfolio, currency: str, today: dt.date) -> Change | None:
+    start = analytics.start_of(Range.ONE_MONTH, end=today) or dt.date.min
     try:
-        return analytics.change(portfolio_id=portfolio.id, start=start or dt.date.min, end=today)
-    except analytics.NoHistory:
+        return analytics.change(portfolio_id=portfolio.id, start=start, end=today, currency=currency)
+    except (analytics.NoHistory, exchange.RateUnknown):
+        # No rate: the portfolio has just changed its currency, and its history is still in one that nothing converts.
         return None
 
 
-def _groups(portfolio: Portfolio, today: dt.date) -> Iterator[Group]:
-    """Yield the assets by kind, the largest account first, and last what is owed."""
+def _rows(portfolio: Portfolio, currency: str, today: dt.date) -> list[Row]:
+    """Return the accounts, the largest first."""
     assets = list(core.list_assets(portfolio_id=portfolio.id, with_closed=False))
     start = analytics.start_of(Range.ONE_MONTH, end=today) or dt.date.min
     before = history.asset_values(asset_ids=[asset.id for asset in assets], on=start)
-    rates = {currency: _rate(currency, portfolio.currency, today) for currency in {each.currency for each in assets}}
-    rows = [_row(asset, before.get(asset.id), rates[asset.currency]) for asset in assets]
-    rows.sort(key=lambda row: (-abs(row.worth), row.asset.name))
+    rates = exchange.rates_of(currencies={currency, *(each.currency for each in assets)}, days=[today])
+    rows = [_row(asset, before.get(asset.id), rates, currency, today) for asset in assets]
+    return sorted(rows, key=lambda row: (-abs(row.worth or Decimal(0)), row.asset.name))
+
+
+def _row(asset: Asset, before: Decimal | None, rates: exchange.Rates, currency: str, today: dt.date) -> Row:
+    value: Decimal | None = asset.value  # type: ignore[attr-defined]  # annotated by list_assets
+    if value is None:
+        return Row(asset, None, None, None)
+    change = None if before is None else analytics.difference(before, value)
+    try:
+        worth = rates.convert(money=Money(value, asset.currency), to=currency, on=today).money.amount
+    except exchange.RateUnknown:
+        return Row(asset, value, None, change)
+    return Row(asset, value, worth, change)
+
+
+def _groups(rows: list[Row]) -> Iterator[Group]:
+    """Yield the accounts by kind, and last what is owed."""
     for kind, title in _TITLES.items():
         yield from _group(title, [row for row in rows if row.asset.side == Side.ASSET and row.asset.kind == kind])
     others = [row for row in rows if row.asset.side == Side.ASSET and row.asset.kind not in _TITLES]
@@ -125,32 +168,19 @@ def _groups(portfolio: Portfolio, today: dt.date) -> Iterator[Group]:
 
 def _group(title: str, rows: list[Row], *, is_owed: bool = False) -> Iterator[Group]:
     if rows:
-        yield Group(title, tuple(rows), sum((row.worth for row in rows), Decimal(0)), is_owed)
-
-
-def _rate(currency: str, to: str, on: dt.date) -> Decimal | None:
-    try:
-        return exchange.quote(base=currency, quote=to, on=on).rate
-    except exchange.RateUnknown:
-        return None
-
-
-def _row(asset: Asset, before: Decimal | None, rate: Decimal | None) -> Row:
-    value: Decimal | None = asset.value  # type: ignore[attr-defined]  # annotated by list_assets
-    worth = Decimal(0) if value is None or rate is None else value * rate
-    known = value is not None and before is not None
-    return Row(asset, value, worth, analytics.difference(before or Decimal(0), value or Decimal(0)) if known else None)
+        worths = [row.worth for row in rows if row.worth is not None]
+        yield Group(title, tuple(rows), sum(worths, Decimal(0)) if worths else None, is_owed)
 
 
 def shares_of(groups: list[Group]) -> list[Share]:
     """Return each kind's part of all that is owned, with a hair's breadth between the bars."""
-    owned = [group for group in groups if group.total > 0 and not group.is_owed]
-    total = sum((group.total for group in owned), Decimal(0))
+    owned = [(each.title, each.total) for each in groups if each.total and each.total > 0 and not each.is_owed]
+    everything = sum((total for _, total in owned), Decimal(0))
     shares, start = [], Decimal(0)
-    for group in owned:
-        percent = group.total * 100 / total
+    for title, total in owned:
+        percent = total * 100 / everything
         width = max(percent - _GAP, _NARROWEST)
-        shares.append(Share(group.title, _round(start, "0.01"), _round(width, "0.01"), _round(percent, "0.1")))
+        shares.append(Share(title, _round(start, "0.01"), _round(width, "0.01"), _round(percent, "0.1")))
         start += percent
     return shares
 

@@ -5,6 +5,8 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from fatfire.kit.errors import PermissionDenied
+
 _SENTENCES = {
     HTTPStatus.BAD_REQUEST: ("That didn't work", "The request could not be understood."),
     HTTPStatus.FORBIDDEN: (
@@ -18,11 +20,18 @@ _SENTENCES = {
     ),
 }
 
+_WHAT_HELPS = {
+    PermissionDenied.code: "An owner or an admin of your household can do it, or give you another role.",
+}
+
 
 def error_page(request: HttpRequest, *, status: int, title: str, detail: str, code: str = "") -> HttpResponse:
     """Return a page that says what is wrong in a sentence."""
     request.error_code = code  # type: ignore[attr-defined]  # for the invocation
-    return render(request, "web/error.html", {"title": title.rstrip("."), "detail": detail}, status=status)
+    title = title.rstrip(".")
+    if detail.rstrip(".") == title:  # the sentence is said once, and then what helps
+        detail = _WHAT_HELPS.get(code, "")
+    return render(request, "web/error.html", {"title": title, "detail": detail}, status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,22 +1,15 @@
-"""Forms as people fill them in: amounts with separators, days, currencies, time zones; and their refusals in words."""
+"""Forms as people fill them in: days, currencies, time zones; and their refusals in words."""
 
 import datetime as dt
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from django import forms
 
 from fatfire.kit.clock import time_zones
 from fatfire.kit.errors import DomainError, InvalidInput
-from fatfire.kit.money import MAX_AMOUNT, MINOR_DIGITS
-from fatfire.web.templatetags.money import MINUS, symbol_of
-
-_NUMBER = re.compile(r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]+)?")
-_SIGNS = re.compile(r"[^0-9.,]*")
-_HOME_DOLLAR = "$"
+from fatfire.kit.money import MINOR_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +78,12 @@ def choice_field[T](
 class CurrencyField(SuggestingField):
     """A currency by its three letters, in whatever case."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str = "Currency", help_text: str = "") -> None:
         super().__init__(
             name="currency",
             suggestions=lambda: sorted(MINOR_DIGITS),
-            label="Currency",
+            label=label,
+            help_text=help_text,
             max_length=40,
             error_messages={"required": "Enter the three letters of a currency, such as AUD or USD."},
         )
@@ -109,13 +103,13 @@ class CurrencyField(SuggestingField):
 class TimeZoneField(SuggestingField):
     """A time zone by its name in the IANA database."""
 
-    def __init__(self) -> None:
+    def __init__(self, help_text: str = "A day of this portfolio ends at midnight there.") -> None:
         super().__init__(
             name="time-zone",
             suggestions=_known_zones,
             label="Time zone",
             max_length=64,
-            help_text="A day of this portfolio ends at midnight there.",
+            help_text=help_text,
             error_messages={"required": "Enter a time zone, such as Australia/Sydney."},
         )
 
@@ -136,30 +130,17 @@ def _known_zones() -> list[str]:
     return sorted(name for name in time_zones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "US/")))
 
 
-def name_field(max_length: int) -> forms.CharField:
+def name_field(max_length: int, *, help_text: str = "", required: bool = True) -> forms.CharField:
     """Return the field of a name."""
     return forms.CharField(
         label="Name",
+        help_text=help_text,
+        required=required,
         max_length=max_length,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
         error_messages={
             "required": "Enter a name.",
             "max_length": "A name has at most %(limit_value)d characters; this one has %(show_value)d.",
-        },
-    )
-
-
-def amount_field(label: str, help_text: str = "", *, required: bool = True) -> forms.CharField:
-    """Return the field of an amount; `with_amounts` reads it, once its currency is known."""
-    return forms.CharField(
-        label=label,
-        help_text=help_text,
-        required=required,
-        max_length=40,
-        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
-        error_messages={
-            "required": "Enter an amount such as 1,234.50.",
-            "max_length": "That is too long for an amount. Enter one such as 1,234.50.",
         },
     )
 
@@ -175,55 +156,6 @@ def day_field(label: str, help_text: str = "", *, required: bool = True) -> form
         widget=forms.DateInput(attrs={"type": "date", "min": dt.date(1900, 1, 1).isoformat()}, format="%Y-%m-%d"),
         error_messages={"required": words, "invalid": words},
     )
-
-
-def read_amount(text: str, currency: str) -> Decimal:
-    """Return the amount that a person typed: "1,234.50", "$1,234.50", "AUD 1234.5"; exact, never below zero.
-
-    Raises:
-        ValidationError: it can't be read for certain; "1,50" might be a hundred times as much.
-    """
-    example = "1,234" if MINOR_DIGITS[currency] == 0 else "1,234.50"
-    signs = _SIGNS.match(text)
-    prefix = signs.group() if signs else ""
-    number = text[len(prefix) :].strip()
-    if "-" in prefix or MINUS in prefix:
-        msg = f"Leave out the minus: enter an amount such as {example}."
-        raise forms.ValidationError(msg)
-    if not _NUMBER.fullmatch(number):
-        msg = f"Enter an amount such as {example}, with commas only between thousands."
-        raise forms.ValidationError(msg)
-    if prefix.strip().upper() not in _prefixes(currency):
-        msg = f"This amount is in {currency}: enter it such as {example}."
-        raise forms.ValidationError(msg)
-    amount = Decimal(number.replace(",", ""))
-    if amount > MAX_AMOUNT:
-        msg = "That is more than can be kept here."
-        raise forms.ValidationError(msg)
-    return amount
-
-
-def with_amounts(form: forms.Form, *names: str, currency: str | None) -> dict[str, Any]:
-    """Return the form's values with these amounts read, None for one left empty; what can't be read is said beside it.
-
-    Without a currency (it was refused itself) they can't be read, and stay as they are.
-    """
-    values = dict(form.cleaned_data)
-    if currency is None:
-        return values
-    for name in names:
-        try:
-            text = values.get(name)
-            values[name] = read_amount(text, currency) if text else None
-        except forms.ValidationError as error:
-            form.add_error(name, error)
-    return values
-
-
-def _prefixes(currency: str) -> set[str]:
-    """Return what may stand before an amount of the currency."""
-    abroad, at_home = (symbol_of(currency, home).strip().upper() for home in ("", currency))
-    return {"", currency, abroad, at_home, *([_HOME_DOLLAR] if abroad.endswith(_HOME_DOLLAR) else [])}
 
 
 def attempt[T](

@@ -16,17 +16,9 @@ from fatfire.kit.clock import local_date, now
 from fatfire.kit.errors import DomainError
 from fatfire.kit.money import Money, to_text
 from fatfire.web.access import page
+from fatfire.web.amounts import amount_field, with_amounts
 from fatfire.web.flash import see_other
-from fatfire.web.forms import (
-    CurrencyField,
-    FormPage,
-    amount_field,
-    attempt,
-    choice_field,
-    day_field,
-    text_field,
-    with_amounts,
-)
+from fatfire.web.forms import CurrencyField, FormPage, attempt, choice_field, day_field, text_field
 from fatfire.web.records import Line, RecordPage, ask_and_delete, show_form, show_record
 from fatfire.web.shell import Shell, may_write, shell_of, show
 from fatfire.web.templatetags.money import money, money_text

@@ -15,6 +15,7 @@ from fatfire.kit.errors import PermissionDenied
 from fatfire.web.access import page
 from fatfire.web.flash import see_other
 from fatfire.web.shell import shell_of, show
+from services.accounts import queries as accounts
 from services.accounts.queries import principal_of
 from services.cleanup import queries as cleanup
 from services.cleanup.jobs import DELETE_PORTFOLIO
@@ -59,12 +60,13 @@ def show_one(request: HttpRequest, job_id: UUID) -> HttpResponse:
     job = queries.get_job(job_id=job_id)
     context = _context(request, job)
     if request.htmx:  # type: ignore[attr-defined]
-        response = render(request, "web/job.html#job", context)
+        zone = accounts.current_tenant().time_zone
+        response = render(request, "web/job.html#job", {**context, "time_zone": zone})
     else:
         active, label = _PAGES.get(job.kind, _ELSEWHERE)
-        response = show(
-            request, "web/job.html", shell_of(request, active), back=reverse(active), label=label, **context
-        )
+        shell = shell_of(request, active)
+        context |= {"back": reverse(active), "label": label, "time_zone": shell.tenant.time_zone}
+        response = show(request, "web/job.html", shell, **context)
     response["Vary"] = "HX-Request"
     return response
 

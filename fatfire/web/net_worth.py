@@ -4,17 +4,20 @@ import datetime as dt
 from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from fatfire.kit.clock import local_date, now
 from fatfire.web.access import page
+from fatfire.web.attention import banks_of
 from fatfire.web.charts import Chart, Line, chart_of
-from fatfire.web.shell import shell_of
+from fatfire.web.shell import may_write, shell_of
 from fatfire.web.shell import show as show_page
 from fatfire.web.templatetags.money import money_text
 from services.analytics import queries as analytics
 from services.analytics.queries import Change, Range, Totals
 from services.core.models import Portfolio
+from services.exchange.queries import RateUnknown
 
 _TABLE_ROWS = 14
 
@@ -38,11 +41,15 @@ CHOICES = (
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the page shows of a portfolio over a range; `rows` newest first, some of the days."""
+    """What the page shows of a portfolio over a range; `rows` newest first, some of the days.
+
+    `is_estimated`: at least one of the days is.
+    """
 
     change: Change
     chart: Chart | None
     rows: tuple[Totals, ...]
+    is_estimated: bool
 
 
 @require_safe
@@ -53,33 +60,50 @@ def show(request: HttpRequest) -> HttpResponse:
     htmx asks for the part that changes with the range, and gets that alone.
     """
     shell = shell_of(request, "net-worth")
+    portfolio = shell.portfolio
     wanted = request.GET.get("range")
     choice = next((each for each in CHOICES if each.range == wanted), CHOICES[2])
-    history = _history(shell.portfolio, choice.range) if shell.portfolio else None
+    history = _history(portfolio, shell.currency, choice.range) if portfolio else None
+    is_changing = portfolio is not None and (
+        portfolio.revalue_from is not None or (history is None and bool(banks_of(portfolio).first_imports))
+    )
+    if is_changing and "waiting" in request.GET:
+        return HttpResponse(status=204)  # htmx leaves the page as it is, and asks again
     template = "web/net_worth.html"
     if request.htmx and not request.htmx.boosted:  # type: ignore[attr-defined]
         template += "#body"
-    response = show_page(request, template, shell, choices=CHOICES, choice=choice, history=history)
+    response = show_page(
+        request,
+        template,
+        shell,
+        choices=CHOICES,
+        choice=choice,
+        history=history,
+        is_changing=is_changing,
+        waiting=f"{reverse('net-worth')}?range={choice.range}&",
+        may_write=may_write(request),
+    )
     response["Vary"] = "HX-Request"
     return response
 
 
-def _history(portfolio: Portfolio, chosen: Range) -> History | None:
-    """Return what the range shows; None while the portfolio has no history."""
+def _history(portfolio: Portfolio, currency: str, chosen: Range) -> History | None:
+    """Return what the range shows; None while the portfolio has no history, or one that nothing converts yet."""
     today = local_date(now(), portfolio.time_zone)
     start = analytics.start_of(chosen, end=today)
     try:
-        change = analytics.change(portfolio_id=portfolio.id, start=start or dt.date.min, end=today)
-    except analytics.NoHistory:
+        change = analytics.change(portfolio_id=portfolio.id, start=start or dt.date.min, end=today, currency=currency)
+        days = analytics.series(portfolio_id=portfolio.id, start=start, end=today, currency=currency)
+    except (analytics.NoHistory, RateUnknown):
         return None
-    days = analytics.series(portfolio_id=portfolio.id, start=start, end=today)
-    return History(change, _chart(days), tuple(days[::-1][:: max(1, len(days) // _TABLE_ROWS)]))
+    rows = tuple(days[::-1][:: max(1, len(days) // _TABLE_ROWS)])
+    return History(change, _chart(days), rows, any(each.estimated for each in days))
 
 
 def _chart(days: list[Totals]) -> Chart | None:
     """Return the chart; debts are drawn by their size, so that it can be seen against the assets'."""
     figures = (
-        ("net-worth", "Net worth", [each.net_worth for each in days], 1),
+        ("net-worth", "Portfolio", [each.net_worth for each in days], 1),
         ("assets", "Assets", [each.assets for each in days], 1),
         ("debts", "Debts", [each.debts for each in days], -1),
     )
@@ -91,4 +115,4 @@ def _chart(days: list[Totals]) -> Chart | None:
         )
         for key, label, values, sign in figures
     ]  # fmt: skip
-    return chart_of([each.day for each in days], lines)
+    return chart_of([each.day for each in days], lines, estimated=[each.estimated for each in days])

@@ -87,10 +87,11 @@ class Going:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A portfolio and what it was worth when last worked out; None: not yet."""
+    """A portfolio and what it was worth when last worked out, None: not yet; and that converted, where it can be."""
 
     portfolio: Portfolio
     totals: Totals | None
+    converted: Totals | None
 
 
 @require_safe
@@ -98,8 +99,11 @@ class Row:
 def show_all(request: HttpRequest) -> HttpResponse:
     """List the portfolios, oldest first, with their net worth."""
     shell = shell_of(request, _ACTIVE)
-    totals = analytics.newest_totals(portfolio_ids=[each.id for each in shell.portfolios])
-    rows = [Row(each, totals.get(each.id)) for each in shell.portfolios]
+    ids = [each.id for each in shell.portfolios]
+    totals = analytics.newest_totals(portfolio_ids=ids)
+    is_chosen = shell.display is not None and shell.display.is_chosen
+    converted = analytics.newest_totals(portfolio_ids=ids, currency=shell.currency) if is_chosen else {}
+    rows = [Row(each, totals.get(each.id), converted.get(each.id)) for each in shell.portfolios]
     return show(
         request,
         "web/portfolios.html",

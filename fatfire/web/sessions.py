@@ -15,7 +15,9 @@ class SessionStore(db.SessionStore):
 
     def _get_session_from_db(self) -> AbstractBaseSession | None:
         with shared():
-            found = self.model.objects.filter(session_key=_kept(self.session_key), expire_date__gt=clock.now()).first()
+            found = self.model.objects.filter(
+                session_key=kept_key(self.session_key), expire_date__gt=clock.now()
+            ).first()
         if found is None:
             self._session_key = None
         return found
@@ -23,12 +25,12 @@ class SessionStore(db.SessionStore):
     def exists(self, session_key: str) -> bool:
         """Return whether there is a session of this key."""
         with shared():
-            return self.model.objects.filter(session_key=_kept(session_key)).exists()
+            return self.model.objects.filter(session_key=kept_key(session_key)).exists()
 
     def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
         """Return the row that is to be saved."""
         row = super().create_model_instance(data)
-        row.session_key = _kept(row.session_key)
+        row.session_key = kept_key(row.session_key)
         return row
 
     def save(self, must_create: bool = False) -> None:
@@ -43,7 +45,7 @@ class SessionStore(db.SessionStore):
         """Remove the session, or the one of the key."""
         if key := session_key or self.session_key:
             with shared():
-                self.model.objects.filter(session_key=_kept(key)).delete()
+                self.model.objects.filter(session_key=kept_key(key)).delete()
 
     @classmethod
     def clear_expired(cls) -> None:
@@ -52,6 +54,6 @@ class SessionStore(db.SessionStore):
             super().clear_expired()
 
 
-def _kept(session_key: str | None) -> str:
-    """Return what the column of 40 characters holds: 160 bits, as many as the key has at least."""
+def kept_key(session_key: str | None) -> str:
+    """Return the row's key, which a column of 40 characters holds: 160 bits, as many as the key has at least."""
     return hashlib.blake2b((session_key or "").encode(), digest_size=20).hexdigest()

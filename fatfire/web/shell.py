@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
 from fatfire.web.access import page
+from fatfire.web.display import Display, choose_currency, display_of
 from fatfire.web.flash import take_flash
 from services.accounts import queries as accounts
 from services.accounts.queries import Principal
@@ -38,13 +39,26 @@ class Section:
     entries: tuple[Entry, ...]
 
 
+# A section without entries isn't shown: it waits for the first page that belongs there.
 MENU = (
-    Section("", (Entry("dashboard", "Dashboard", "layout-dashboard"),)),
+    Section(
+        "",
+        (Entry("dashboard", "Dashboard", "layout-dashboard"),),
+    ),
     Section(
         "Your financials",
-        (Entry("accounts", "Bank accounts", "landmark"), Entry("assets", "Property & other", "house")),
+        (
+            Entry("accounts", "Bank accounts", "landmark"),
+            Entry("assets", "Property & other", "house"),
+        ),
     ),
-    Section("Wealth", (Entry("net-worth", "Net worth", "trending-up"), Entry("portfolios", "Portfolios", "briefcase"))),
+    Section(
+        "Net worth",
+        (
+            Entry("net-worth", "Net worth", "trending-up"),
+            Entry("portfolios", "Portfolios", "briefcase"),
+        ),
+    ),
     Section(
         "Extras",
         (
@@ -58,14 +72,20 @@ MENU = (
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What the page's frame shows."""
+    """What the page's frame shows. `display` is how the portfolio's totals are shown; None without one."""
 
     active: str
     tenant: Tenant
     person: Person
     portfolios: tuple[Portfolio, ...]
     portfolio: Portfolio | None
-    menu: tuple[Section, ...] = MENU
+    display: Display | None
+    menu: tuple[Section, ...] = tuple(section for section in MENU if section.entries)
+
+    @property
+    def currency(self) -> str:
+        """What totals are shown in: what was chosen, else the portfolio's currency, else the household's."""
+        return self.display.currency if self.display else self.tenant.home_currency
 
 
 def shell_of(request: HttpRequest, active: str) -> Shell:
@@ -77,7 +97,9 @@ def shell_of(request: HttpRequest, active: str) -> Shell:
     chosen = request.session.get(_PORTFOLIO)
     portfolio = next((each for each in portfolios if str(each.id) == chosen), portfolios[0] if portfolios else None)
     person: Person = request.person  # type: ignore[attr-defined]
-    return Shell(active, accounts.current_tenant(), person, portfolios, portfolio)
+    tenant = accounts.current_tenant()
+    display = display_of(request, portfolio, home=tenant.home_currency) if portfolio else None
+    return Shell(active, tenant, person, portfolios, portfolio, display)
 
 
 def show(request: HttpRequest, template: str, shell: Shell, *, status: int = 200, **context: Any) -> HttpResponse:
@@ -89,6 +111,12 @@ def may_write(request: HttpRequest) -> bool:
     """Return whether the person's role lets them change anything: who may not sees no buttons for it."""
     principal: Principal = request.principal  # type: ignore[attr-defined]
     return principal.role.allows(Role.MEMBER)
+
+
+def may_administer(request: HttpRequest) -> bool:
+    """Return whether the person's role lets them change the household itself, and see who did what."""
+    principal: Principal = request.principal  # type: ignore[attr-defined]
+    return principal.role.allows(Role.ADMIN)
 
 
 def choose(request: HttpRequest, portfolio: Portfolio) -> None:
@@ -103,6 +131,15 @@ def switch_portfolio(request: HttpRequest) -> HttpResponse:
     """Show another portfolio from now on."""
     portfolio = core.get_portfolio(portfolio_id=_uuid(request.POST.get("portfolio", "")))
     choose(request, portfolio)
+    return HttpResponseRedirect(local_path(request.POST.get("next", "/")))
+
+
+@require_POST
+@page
+@requires(Role.VIEWER)
+def switch_currency(request: HttpRequest) -> HttpResponse:
+    """Show totals in another currency from now on."""
+    choose_currency(request, request.POST.get("currency", ""))
     return HttpResponseRedirect(local_path(request.POST.get("next", "/")))
 
 

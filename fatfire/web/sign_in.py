@@ -3,6 +3,7 @@
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.utils.translation.trans_real import parse_accept_lang_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -58,12 +59,18 @@ def use_link(request: HttpRequest, secret: str) -> HttpResponse:
         tenant_id = person.tenant_ids[0] if person.tenant_ids else None
         if tenant_id:
             accounts.enter_tenant(user_id=person.user_id, tenant_id=tenant_id, action="sign_in", at=at)
+            accounts.note_sign_in(user_id=person.user_id, tenant_id=tenant_id, languages=_languages(request), at=at)
     except (accounts.SignInLinkInvalid, accounts.NotAMember) as error:
         return error_page(
             request, status=error.status, title="You are not signed in", detail=error.detail, code=error.code
         )
     begin_session(request, user_id=person.user_id, tenant_id=tenant_id, session_hash=person.session_hash, at=at)
     return HttpResponseRedirect(person.next_path)
+
+
+def _languages(request: HttpRequest) -> list[str]:
+    """Return the tags of the languages that the browser asks for, the best first."""
+    return [tag for tag, _ in parse_accept_lang_header(request.headers.get("Accept-Language", ""))]
 
 
 @require_POST

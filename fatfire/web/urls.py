@@ -1,10 +1,12 @@
 """The URLs of the pages."""
 
 from django.urls import path
+from django.views.generic import RedirectView
 
 from fatfire.web import (
     accounts,
     assets,
+    currency,
     dashboard,
     insurance,
     jobs,
@@ -16,24 +18,29 @@ from fatfire.web import (
     sign_in,
     tax,
 )
+from fatfire.web.settings import activity, household, keys, profile, security
 
 urlpatterns = [
     path("", dashboard.show, name="dashboard"),
     path("accounts", accounts.show, name="accounts"),
     path("accounts/<uuid:asset_id>/rename", accounts.rename, name="rename-account"),
+    path("accounts/<uuid:account_id>/currency", currency.of_account, name="account-currency"),
     path("jobs/<uuid:job_id>", jobs.show_one, name="job"),
     path("jobs/<uuid:job_id>/retry", jobs.retry, name="retry-job"),
     path("jobs/<uuid:job_id>/cancel", jobs.cancel, name="cancel-job"),
     path("jobs/<uuid:job_id>/toast", accounts.toast, name="job-toast"),
-    path("link-to-bank", linking.start, name="link-to-bank"),
+    path("link-to-bank", linking.choose, name="link-to-bank"),
     path("links/<uuid:link_id>/return", linking.finish, name="finish-link"),
     path("links/<uuid:link_id>/refresh", linking.refresh, name="refresh-link"),
+    path("links/<uuid:link_id>/renew", linking.renew, name="renew-link"),
+    path("links/<uuid:link_id>/count-twins", linking.count_twins, name="count-twins"),
     path("links/<uuid:link_id>/remove", linking.remove, name="remove-link"),
     path("net-worth", net_worth.show, name="net-worth"),
     path("assets", assets.show_all, name="assets"),
     path("assets/new", assets.add, name="add-asset"),
     path("assets/<uuid:asset_id>", assets.show_one, name="asset"),
     path("assets/<uuid:asset_id>/rename", assets.rename, name="rename-asset"),
+    path("assets/<uuid:asset_id>/currency", currency.of_asset, name="asset-currency"),
     path("assets/<uuid:asset_id>/close", assets.close, name="close-asset"),
     path("insurance", insurance.show_all, name="insurance"),
     path("insurance/new", insurance.add, name="add-policy"),
@@ -50,6 +57,7 @@ urlpatterns = [
     path("tax/<uuid:tax_year_id>", tax.show_one, name="tax-year"),
     path("tax/<uuid:tax_year_id>/edit", tax.edit, name="edit-tax-year"),
     path("tax/<uuid:tax_year_id>/delete", tax.delete, name="delete-tax-year"),
+    path("assets/<uuid:asset_id>/reopen", assets.reopen, name="reopen-asset"),
     path("portfolios", portfolios.show_all, name="portfolios"),
     path("portfolios/new", portfolios.add, name="add-portfolio"),
     path("portfolios/<uuid:portfolio_id>/rename", portfolios.rename, name="rename-portfolio"),
@@ -57,7 +65,17 @@ urlpatterns = [
     path("portfolios/<uuid:portfolio_id>/delete", portfolios.delete, name="delete-portfolio"),
     path("portfolios/<uuid:portfolio_id>/resume-deletion", portfolios.resume_deletion, name="resume-deletion"),
     path("portfolios/<uuid:portfolio_id>/restore", portfolios.restore, name="restore-portfolio"),
+    path("settings", RedirectView.as_view(pattern_name="settings-profile")),
+    path("settings/profile", profile.show, name="settings-profile"),
+    path("settings/household", household.show, name="settings-household"),
+    path("settings/security", security.show, name="settings-security"),
+    path("settings/security/<uuid:browser_id>/sign-out", security.sign_out_browser, name="sign-out-browser"),
+    path("settings/keys", keys.show, name="settings-keys"),
+    path("settings/keys/new", keys.add, name="add-key"),
+    path("settings/keys/<uuid:api_key_id>/revoke", keys.revoke, name="revoke-key"),
+    path("settings/activity", activity.show, name="settings-activity"),
     path("switch-portfolio", shell.switch_portfolio, name="switch-portfolio"),
+    path("switch-currency", shell.switch_currency, name="switch-currency"),
     path("sign-in", sign_in.ask_for_link, name="sign-in"),
     path("sign-in/<str:secret>", sign_in.use_link, name="use-link"),
     path("sign-out", sign_in.sign_out, name="sign-out"),

@@ -88,9 +88,7 @@ class UserAdmin(ChangeableAdmin):
     def save_model(self, request: HttpRequest, obj: User, form: "forms.ModelForm[User]", change: bool) -> None:
         """Make or change the person."""
         if change:
-            operators.change_user(
-                user_id=obj.id, email=obj.email, name=obj.name, is_operator=obj.is_operator, by=request.user.pk
-            )
+            operators.change_user(user_id=obj.id, email=obj.email, name=obj.name, is_operator=obj.is_operator)
         else:
             obj.id = operators.create_user(email=obj.email, name=obj.name, at=now()).id
 
@@ -112,15 +110,12 @@ class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]  # as above
 
     household = forms.ModelChoiceField(
         queryset=Tenant.objects.all(),
-        widget=AutocompleteSelect(Membership._meta.get_field("tenant"), admin.site),
+        widget=AutocompleteSelect(
+            Membership._meta.get_field("tenant"),
+            admin.site,
+            attrs={"class": "unfold-admin-autocomplete"},
+        ),
     )
-
-    def clean(self) -> dict[str, Any]:
-        """Tell the model its household, so that the form finds who is in it already."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        if "household" in cleaned:
-            self.instance.tenant = cleaned["household"]
-        return cleaned
 
 
 @admin.register(Membership)
@@ -165,6 +160,7 @@ class MembershipAdmin(TenantRowAdmin, ChangeableAdmin):
         if change:
             operators.change_role(membership_id=obj.id, role=role, at=now())
         else:
+            obj.tenant = form.cleaned_data["household"]
             made = operators.add_member(tenant_id=obj.tenant.id, user_id=obj.user_id, role=role, at=now())
             obj.id = made.id
 

@@ -100,3 +100,25 @@ class SignInToken(models.Model):
 
     def __str__(self) -> str:
         return f"sign-in of {self.user_id} at {self.created_at}"
+
+
+class SignedInBrowser(models.Model):
+    """Beside a session that someone is signed in by: whose it is. The session's own data can't be searched.
+
+    It goes with its session.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    session = models.OneToOneField("sessions.Session", on_delete=models.DB_CASCADE, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.DB_CASCADE, related_name="+", db_index=False)
+    browser = models.CharField(max_length=60)  # in words: "Firefox on Windows"
+    began_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [
+            # A person's browsers, newest first.
+            models.Index(fields=["user", "-began_at"], name="accounts_browser_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.browser} of {self.user_id}"

@@ -9,6 +9,7 @@ from django.db import IntegrityError, connection
 
 from fatfire.kit import clock
 from fatfire.kit.errors import DomainError, InvalidInput
+from fatfire.kit.locales import require_locale
 from fatfire.kit.money import require_currency
 from services.accounts.models import ApiKey, SignInRequest, SignInToken
 from services.accounts.queries import Principal, digest_of, minute_of
@@ -64,6 +65,46 @@ def create_tenant(
         )
         Membership.objects.create(tenant=tenant, user=user, role=Role.OWNER, created_at=at)
     return tenant
+
+
+def update_tenant(*, name: str, home_currency: str, time_zone: str, at: dt.datetime) -> Tenant:
+    """Change what the open scope's tenant is called, reckons in by default, and when its day ends.
+
+    Portfolios keep their own currency and time zone.
+
+    Raises:
+        InvalidInput: the currency or time zone doesn't exist.
+    """
+    tenant = Tenant.objects.select_for_update(no_key=True).get()
+    tenant.name = name
+    tenant.home_currency = require_currency(home_currency, field="home_currency")
+    tenant.time_zone = clock.require_time_zone(time_zone)
+    tenant.save(update_fields=["name", "home_currency", "time_zone"])
+    audit.record(
+        action="update",
+        subject="tenant",
+        subject_id=tenant.id,
+        at=at,
+        name=name,
+        home_currency=home_currency,
+        time_zone=time_zone,
+    )
+    return tenant
+
+
+def update_profile(*, user_id: UUID, name: str, locale: str, at: dt.datetime) -> User:
+    """Change what a member of the open scope's tenant is called, and how numbers and days are written for them.
+
+    Raises:
+        Membership.DoesNotExist: they are no member; nobody's name is changed from elsewhere.
+        InvalidInput: the locale isn't offered.
+    """
+    locale = require_locale(locale)
+    Membership.objects.get(user_id=user_id)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT lookup.change_profile(%s, %s, %s)", [user_id, name, locale])
+    audit.record(action="update", subject="profile", subject_id=user_id, at=at, locale=locale)
+    return User.objects.get(id=user_id)
 
 
 def create_api_key(

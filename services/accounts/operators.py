@@ -12,7 +12,7 @@ from django.db.models import F
 from fatfire.kit import clock
 from fatfire.kit.errors import DomainError, InvalidInput
 from tenants import audit
-from tenants.isolation import current_alias
+from tenants.isolation import current_actor_id, current_alias
 from tenants.models import Membership, Tenant, User
 from tenants.permissions import Role
 
@@ -72,16 +72,16 @@ def create_user(*, email: str, name: str, at: dt.datetime) -> User:
         raise EmailTaken from error
 
 
-def change_user(*, user_id: UUID, email: str, name: str, is_operator: bool, by: UUID) -> None:
+def change_user(*, user_id: UUID, email: str, name: str, is_operator: bool) -> None:
     """Change a person. Who stops being an operator is out of the console with their next request.
 
     Raises:
         User.DoesNotExist: there is none.
         EmailTaken: someone else has the address.
-        OwnRight: `by` would take the console from themselves.
+        OwnRight: the current actor would take the console from themselves.
     """
     user = User.objects.select_for_update(no_key=True).get(id=user_id)
-    if user_id == by and user.is_operator and not is_operator:
+    if user_id == current_actor_id() and user.is_operator and not is_operator:
         raise OwnRight
     try:
         with transaction.atomic(using=current_alias()):
@@ -126,9 +126,9 @@ def change_role(*, membership_id: UUID, role: Role, at: dt.datetime) -> None:
         Membership.DoesNotExist: there is none.
         LastOwner: the household would be left without an owner.
     """
-    found = Membership.objects.get(id=membership_id)
+    found = Membership.objects.select_related("tenant").get(id=membership_id)
     # All of the household's, in one order: of two owners who are demoted at once, the second must see the first.
-    members = Membership.objects.select_for_update(no_key=True).filter(tenant_id=found.tenant_id).order_by("id")
+    members = Membership.objects.select_for_update(no_key=True).filter(tenant=found.tenant).order_by("id")
     roles = {member.id: member.role for member in members}
     if roles[membership_id] == role:
         return

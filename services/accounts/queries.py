@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from uuid import UUID
@@ -94,6 +95,11 @@ def current_tenant() -> Tenant:
     return Tenant.objects.get()
 
 
+def list_members() -> QuerySet[Membership]:
+    """Return the tenant's memberships with their users."""
+    return Membership.objects.select_related("user")
+
+
 def list_api_keys() -> QuerySet[ApiKey]:
     """Return the tenant's keys with their members and users; the revoked and the expired ones too."""
     # Not joined: PostgreSQL takes the join for a small one and sorts all keys, rather than reading a page by the index.
@@ -113,6 +119,12 @@ def get_api_key(*, api_key_id: UUID) -> ApiKey:
 def list_audit_events() -> QuerySet[AuditEvent]:
     """Return what was done in the tenant."""
     return AuditEvent.objects.all()
+
+
+def names_of(*, user_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Return what each person is called: their name, else their e-mail address; also of who is no member any more."""
+    found = User.objects.filter(id__in=set(user_ids)).values_list("id", "name", "email")
+    return {user_id: name or email for user_id, name, email in found}
 
 
 def get_user(*, user_id: UUID) -> User:

@@ -3,18 +3,21 @@
 import datetime as dt
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.db.models.functions import Lower
 from django.utils.crypto import constant_time_compare
 
 from fatfire.kit.errors import DomainError
+from fatfire.kit.locales import match_locale
 from services.accounts.jobs import SEND_SIGN_IN_LINK
-from services.accounts.models import LOCAL_PATH, SignInRequest, SignInToken
+from services.accounts.models import LOCAL_PATH, SignedInBrowser, SignInRequest, SignInToken
 from services.accounts.queries import Principal, digest_of
 from services.jobs.operations import Progress, enqueue_for_anyone
 from services.messaging.operations import send_mail
@@ -73,6 +76,7 @@ class Person:
     name: str
     tenant_ids: tuple[UUID, ...]
     is_operator: bool
+    locale: str
 
 
 def local_path(path: str) -> str:
@@ -138,11 +142,20 @@ def _prepare_mail(*, request_id: UUID, progress: Progress, at: dt.datetime) -> S
         return SignInMail(user.email, secret)  # where the person wants mail, and not what was typed
 
 
-def create_sign_in_token(*, user_id: UUID, at: dt.datetime) -> str:
-    """Return the secret of a new link, whatever was asked for before: for whoever runs the platform. Across tenants."""
+def create_sign_in_token(*, user_id: UUID, next_path: str = "/", at: dt.datetime) -> str:
+    """Return the secret of a new link, whatever was asked for before: for whoever runs the platform. Across tenants.
+
+    `next_path` is where the person goes when signed in, on this site.
+    """
     secret = secrets.token_urlsafe(32)
     with operator():
-        SignInToken.objects.create(user_id=user_id, digest=digest_of(secret), created_at=at, expires_at=at + VALID_FOR)
+        SignInToken.objects.create(
+            user_id=user_id,
+            digest=digest_of(secret),
+            next_path=local_path(next_path),
+            created_at=at,
+            expires_at=at + VALID_FOR,
+        )
     return secret
 
 
@@ -183,10 +196,45 @@ def enter_tenant(*, user_id: UUID, tenant_id: UUID, action: str, at: dt.datetime
         audit.record(action=action, subject="user", subject_id=user_id, at=at)
 
 
+def note_sign_in(*, user_id: UUID, tenant_id: UUID, languages: Sequence[str], at: dt.datetime) -> None:
+    """Remember that the person signed in; the first time, take their locale from what their browser asks for.
+
+    `languages` are the tags it prefers, the best first; where none fits, the tenant's country decides.
+    """
+    with tenant(tenant_id), connection.cursor() as cursor:
+        locale = match_locale(languages, country=Tenant.objects.get().country)
+        cursor.execute("SELECT lookup.note_sign_in(%s, %s, %s)", [user_id, at, locale])
+
+
+def note_browser(*, user_id: UUID, session_id: str, browser: str, at: dt.datetime) -> None:
+    """Remember whose the session is, and the browser that has it, in words; for the person's list."""
+    with shared():
+        SignedInBrowser.objects.create(user_id=user_id, session_id=session_id, browser=browser, began_at=at)
+
+
+def list_browsers(*, user_id: UUID, at: dt.datetime) -> list[SignedInBrowser]:
+    """Return the browsers that the person is signed in with, newest first, each with its session; in any scope."""
+    found = SignedInBrowser.objects.filter(user_id=user_id, session__expire_date__gt=at)
+    return list(found.select_related("session").defer("session__session_data").order_by("-began_at", "id"))
+
+
+def sign_out_browser(*, user_id: UUID, browser_id: UUID, at: dt.datetime) -> None:
+    """End the session of one of the person's browsers, in the open tenant's block.
+
+    Raises:
+        SignedInBrowser.DoesNotExist: it isn't signed in, or is another person's.
+    """
+    found = SignedInBrowser.objects.get(id=browser_id, user_id=user_id)
+    Session.objects.filter(session_key=found.session_id).delete()
+    audit.record(action="sign_out", subject="browser", subject_id=browser_id, at=at, name=found.browser)
+
+
 def sign_out_everywhere(*, user_id: UUID) -> None:
-    """End every session of the person."""
+    """End every session of the person: those in their list, and by the epoch whatever else there might be."""
+    mine = SignedInBrowser.objects.filter(user_id=user_id)
     with shared(), connection.cursor() as cursor:
         cursor.execute("SELECT lookup.raise_session_epoch(%s)", [user_id])
+        Session.objects.filter(session_key__in=mine.values("session_id")).delete()
 
 
 def person_of_session(*, user_id: UUID, session_hash: str) -> Person | None:
@@ -194,7 +242,14 @@ def person_of_session(*, user_id: UUID, session_hash: str) -> Person | None:
     with shared():
         for user in _people(user_id):
             if constant_time_compare(session_hash, user.get_session_auth_hash()):
-                return Person(user.id, user.email, user.name, _tenant_ids(user.id), is_operator=user.is_operator)
+                return Person(
+                    user.id,
+                    user.email,
+                    user.name,
+                    _tenant_ids(user.id),
+                    is_operator=user.is_operator,
+                    locale=user.locale,
+                )
     return None
 
 

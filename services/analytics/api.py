@@ -9,22 +9,25 @@ from pydantic import BaseModel, Field
 
 from fatfire.kit.clock import local_date, now
 from fatfire.kit.money import to_text
-from fatfire.kit.schemas import Day
+from fatfire.kit.schemas import CurrencyCode, Day
 from services.analytics import queries
 from services.analytics.queries import Range
 from services.analytics.schemas import AssetDayOut, AssetHistoryOut, DayOut, HistoryOut, NetWorthOut
 from services.core import queries as core
-from services.history import queries as history
 
 router = Router(tags=["Net worth"])
 
 
 class Span(BaseModel):
-    """Which days: `from` and `to` (inclusive; today where it is left out), or a `range` that ends on `to`."""
+    """Which days: `from` and `to` (inclusive; today where it is left out), or a `range` that ends on `to`.
+
+    `currency`: what amounts are converted into, each day's by that day's rate; left out, they come as they are kept.
+    """
 
     from_day: Day | None = Field(None, alias="from")
     to_day: Day | None = Field(None, alias="to")
     range: Range = Range.ALL
+    currency: CurrencyCode | None = None
 
     def days(self, time_zone: str) -> tuple[dt.date | None, dt.date]:
         """Return the first day (None: the very first) and the last, for someone in the time zone."""
@@ -37,7 +40,8 @@ def get_net_worth(request: HttpRequest, portfolio_id: UUID, span: Query[Span]) -
     """Show assets, debts and net worth on the last day, and how they changed since the first."""
     portfolio = core.get_portfolio(portfolio_id=portfolio_id)
     start, end = span.days(portfolio.time_zone)
-    return NetWorthOut.of(queries.change(portfolio_id=portfolio_id, start=start or dt.date.min, end=end))
+    change = queries.change(portfolio_id=portfolio_id, start=start or dt.date.min, end=end, currency=span.currency)
+    return NetWorthOut.of(change)
 
 
 @router.get("/portfolios/{portfolio_id}/history", response=HistoryOut)
@@ -45,8 +49,10 @@ def get_portfolio_history(request: HttpRequest, portfolio_id: UUID, span: Query[
     """Show assets, debts and net worth day by day."""
     portfolio = core.get_portfolio(portfolio_id=portfolio_id)
     start, end = span.days(portfolio.time_zone)
-    days = queries.series(portfolio_id=portfolio_id, start=start, end=end)
-    return HistoryOut(currency=portfolio.currency, days=[DayOut.of(each, portfolio.currency) for each in days])
+    days = queries.series(portfolio_id=portfolio_id, start=start, end=end, currency=span.currency)
+    # Until the history is worked out in a portfolio's new currency, the days are in the old one.
+    currency = days[-1].currency if days else span.currency or portfolio.currency
+    return HistoryOut(currency=currency, days=[DayOut.of(each, currency) for each in days])
 
 
 @router.get("/assets/{asset_id}/history", response=AssetHistoryOut)
@@ -55,8 +61,12 @@ def get_asset_history(request: HttpRequest, asset_id: UUID, span: Query[Span]) -
     asset = core.get_asset(asset_id=asset_id)
     portfolio = core.get_portfolio(portfolio_id=asset.portfolio_id)
     start, end = span.days(portfolio.time_zone)
-    rows = (
-        history.list_asset_days(asset_id=asset_id).filter(day__gte=start or dt.date.min, day__lte=end).order_by("day")
+    currency = span.currency or asset.currency
+    days = queries.asset_series(asset=asset, start=start, end=end, currency=currency)
+    return AssetHistoryOut(
+        currency=currency,
+        days=[
+            AssetDayOut(day=each.day, value=to_text(each.money.amount, currency), estimated=each.estimated)
+            for each in days
+        ],
     )
-    days = [AssetDayOut(day=row.day, value=to_text(row.value, asset.currency), estimated=row.estimated) for row in rows]
-    return AssetHistoryOut(currency=asset.currency, days=days)

@@ -1,7 +1,15 @@
-"""What the history means: totals on a day, the change between two days, series for a chart. In the open scope."""
+"""What the history means: totals on a day, the change between two days, series for a chart. In the open scope.
+
+Each may be asked for in another `currency` than the stored one (None). Assets and debts are then converted, each day's
+by that day's rate of the European Central Bank, and rounded once to the currency's minor unit, halves away from zero;
+the net worth is their sum, and differences and percentages are those of the converted figures. What is in the currency
+already stays as it is. A rate that only estimates the day's makes the day estimated.
+"""
 
 import datetime as dt
 from calendar import monthrange
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
@@ -9,10 +17,13 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from fatfire.kit.errors import DomainError, InvalidInput
+from fatfire.kit.money import Money, require_currency
 from services.core import queries as core
+from services.exchange import queries as exchange
 from services.history import queries as history
 
 if TYPE_CHECKING:
+    from services.core.operations import Asset
     from services.history.models import PortfolioDay
 
 
@@ -36,6 +47,15 @@ class Totals:
     net_worth: Decimal
     estimated: bool
     missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class AssetWorth:
+    """What an asset was worth at the end of a day. `estimated`: the value or the rate is an estimate."""
+
+    day: dt.date
+    money: Money
+    estimated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,40 +93,52 @@ class Range(StrEnum):
 _MONTHS = {Range.ONE_MONTH: 1, Range.THREE_MONTHS: 3, Range.ONE_YEAR: 12}
 
 
-def totals(*, portfolio_id: UUID, on: dt.date) -> Totals:
+def totals(*, portfolio_id: UUID, on: dt.date, currency: str | None = None) -> Totals:
     """Return what the portfolio was worth on a day: its newest known day until then.
 
     Raises:
         Portfolio.DoesNotExist: not this tenant's.
         NoHistory: the history begins later, or not at all.
+        InvalidInput: `currency` is not one of ISO 4217.
+        RateUnknown: there is no rate into `currency`.
     """
     core.get_portfolio(portfolio_id=portfolio_id)
-    row = history.portfolio_day(portfolio_id=portfolio_id, on=on)
-    if row is None:
-        raise NoHistory
-    return _totals(row)
+    return _totals([_day(portfolio_id, on)], currency)[0]
 
 
-def newest_totals(*, portfolio_ids: list[UUID]) -> dict[UUID, Totals]:
-    """Return what each portfolio was worth on its newest known day; one without history is absent."""
+def newest_totals(*, portfolio_ids: list[UUID], currency: str | None = None) -> dict[UUID, Totals]:
+    """Return what each portfolio was worth on its newest known day; one without history or rate is absent.
+
+    Raises:
+        InvalidInput: `currency` is not one of ISO 4217.
+    """
     days = history.newest_portfolio_days(portfolio_ids=portfolio_ids)
-    return {portfolio_id: _totals(row) for portfolio_id, row in days.items()}
+    rates = _rates(days.values(), currency)
+    found = {}
+    for portfolio_id, row in days.items():
+        with suppress(exchange.RateUnknown):
+            found[portfolio_id] = _converted(row, currency or row.currency, rates)
+    return found
 
 
-def change(*, portfolio_id: UUID, start: dt.date, end: dt.date) -> Change:
+def change(*, portfolio_id: UUID, start: dt.date, end: dt.date, currency: str | None = None) -> Change:
     """Return the change from `start` to `end`; a start before the history begins is its first day.
+
+    In another currency it holds what the rates did, too.
 
     Raises:
         Portfolio.DoesNotExist: not this tenant's.
         NoHistory: the history begins after `end`, or not at all.
-        InvalidInput: the end is before the start.
+        InvalidInput: the end is before the start, or `currency` is not one of ISO 4217.
+        RateUnknown: there is no rate into `currency`.
     """
     if end < start:
         msg = "The end is before the start."
         raise InvalidInput(msg, field="to")
-    after = totals(portfolio_id=portfolio_id, on=end)
-    first = history.first_day(portfolio_id=portfolio_id)
-    before = totals(portfolio_id=portfolio_id, on=max(start, first or start))
+    core.get_portfolio(portfolio_id=portfolio_id)
+    last = _day(portfolio_id, end)
+    first_day = history.first_day(portfolio_id=portfolio_id)
+    before, after = _totals([_day(portfolio_id, max(start, first_day or start)), last], currency)
     return Change(
         currency=after.currency,
         start=before,
@@ -117,17 +149,39 @@ def change(*, portfolio_id: UUID, start: dt.date, end: dt.date) -> Change:
     )
 
 
-def series(*, portfolio_id: UUID, start: dt.date | None, end: dt.date) -> list[Totals]:
+def series(*, portfolio_id: UUID, start: dt.date | None, end: dt.date, currency: str | None = None) -> list[Totals]:
     """Return one Totals a day from `start` (None: the first) to `end`, oldest first; days without history are absent.
 
     Raises:
         Portfolio.DoesNotExist: not this tenant's.
+        InvalidInput: `currency` is not one of ISO 4217.
+        RateUnknown: there is no rate into `currency`.
     """
     core.get_portfolio(portfolio_id=portfolio_id)
     days = history.list_portfolio_days(portfolio_id=portfolio_id).filter(day__lte=end)
     if start is not None:
         days = days.filter(day__gte=start)
-    return [_totals(row) for row in days.order_by("day")]
+    return _totals(days.order_by("day"), currency)
+
+
+def asset_series(
+    *, asset: "Asset", start: dt.date | None, end: dt.date, currency: str | None = None
+) -> list[AssetWorth]:
+    """Return what the asset was worth each day from `start` (None: the first) to `end`, oldest first.
+
+    Raises:
+        InvalidInput: `currency` is not one of ISO 4217.
+        RateUnknown: there is no rate into `currency`.
+    """
+    own = asset.currency
+    wanted = own if currency is None else require_currency(currency)
+    days = history.list_asset_days(asset_id=asset.id).filter(day__lte=end)
+    if start is not None:
+        days = days.filter(day__gte=start)
+    rows = list(days.order_by("day"))
+    rates = exchange.rates_of(currencies={own, wanted}, days=[row.day for row in rows])
+    converted = [(row, rates.convert(money=Money(row.value, own), to=wanted, on=row.day)) for row in rows]
+    return [AssetWorth(row.day, each.money, row.estimated or each.quote.estimated) for row, each in converted]
 
 
 def start_of(chosen: Range, *, end: dt.date) -> dt.date | None:
@@ -140,8 +194,39 @@ def start_of(chosen: Range, *, end: dt.date) -> dt.date | None:
     return dt.date(year, month + 1, min(end.day, monthrange(year, month + 1)[1]))
 
 
-def _totals(row: "PortfolioDay") -> Totals:
-    return Totals(row.day, row.currency, row.assets, row.debts, row.assets + row.debts, row.estimated, row.missing)
+def _day(portfolio_id: UUID, on: dt.date) -> "PortfolioDay":
+    row = history.portfolio_day(portfolio_id=portfolio_id, on=on)
+    if row is None:
+        raise NoHistory
+    return row
+
+
+def _totals(days: "Iterable[PortfolioDay]", currency: str | None) -> list[Totals]:
+    """Return the days' totals, in `currency` or each in its own."""
+    rows = list(days)
+    rates = _rates(rows, currency)
+    return [_converted(row, currency or row.currency, rates) for row in rows]
+
+
+def _rates(days: "Collection[PortfolioDay]", currency: str | None) -> exchange.Rates:
+    """Return what converts the days into `currency`: all rates in one query."""
+    currencies = set() if currency is None else {require_currency(currency), *(row.currency for row in days)}
+    return exchange.rates_of(currencies=currencies, days=[row.day for row in days])
+
+
+def _converted(row: "PortfolioDay", currency: str, rates: exchange.Rates) -> Totals:
+    assets, debts = (
+        rates.convert(money=Money(amount, row.currency), to=currency, on=row.day) for amount in (row.assets, row.debts)
+    )
+    return Totals(
+        row.day,
+        currency,
+        assets.money.amount,
+        debts.money.amount,
+        assets.money.amount + debts.money.amount,
+        row.estimated or assets.quote.estimated,
+        row.missing,
+    )
 
 
 def difference(before: Decimal, after: Decimal) -> Difference:

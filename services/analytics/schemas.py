@@ -39,14 +39,14 @@ class DayOut(Schema):
 
 
 class HistoryOut(Schema):
-    """A portfolio's worth day by day, oldest first, in its currency."""
+    """A portfolio's worth day by day, oldest first, in `currency`."""
 
     currency: CurrencyCode
     days: list[DayOut]
 
 
 class AssetDayOut(Schema):
-    """What an asset was worth at the end of a day, in its own currency."""
+    """What an asset was worth at the end of a day."""
 
     day: dt.date
     value: AmountText
@@ -54,7 +54,7 @@ class AssetDayOut(Schema):
 
 
 class AssetHistoryOut(Schema):
-    """An asset's worth day by day, oldest first."""
+    """An asset's worth day by day, oldest first, in `currency`: its own, where none was asked for."""
 
     currency: CurrencyCode
     days: list[AssetDayOut]

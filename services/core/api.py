@@ -104,9 +104,15 @@ def get_asset(request: HttpRequest, asset_id: UUID) -> AssetOut:
 
 
 @router.patch("/assets/{asset_id}", response=AssetOut)
-def rename_asset(request: HttpRequest, asset_id: UUID, body: AssetChange) -> AssetOut:
-    """Rename an asset; an import keeps the name."""
-    operations.rename_asset(asset_id=asset_id, name=body.name, at=now())
+def update_asset(request: HttpRequest, asset_id: UUID, body: AssetChange) -> AssetOut:
+    """Rename an asset (an import keeps the name), or reckon one that is kept by hand in another currency.
+
+    Nothing is converted: its figures stay as they are.
+    """
+    if body.name is not None:
+        operations.rename_asset(asset_id=asset_id, name=body.name, at=now())
+    if body.currency is not None:
+        operations.change_currency(asset_id=asset_id, currency=body.currency, at=now())
     return AssetOut.of(queries.get_asset(asset_id=asset_id))
 
 
@@ -114,6 +120,13 @@ def rename_asset(request: HttpRequest, asset_id: UUID, body: AssetChange) -> Ass
 def close_asset(request: HttpRequest, asset_id: UUID, body: AssetClosing) -> AssetOut:
     """Count an asset that is kept by hand no longer, from a day on; its history stays."""
     operations.close_asset(asset_id=asset_id, on=body.on, at=now())
+    return AssetOut.of(queries.get_asset(asset_id=asset_id))
+
+
+@router.post("/assets/{asset_id}/reopen", response=AssetOut)
+def reopen_asset(request: HttpRequest, asset_id: UUID) -> AssetOut:
+    """Count a closed asset that is kept by hand again, from the day it was closed on."""
+    operations.reopen_asset(asset_id=asset_id, at=now())
     return AssetOut.of(queries.get_asset(asset_id=asset_id))
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Max, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, F, Max, OuterRef, QuerySet, Subquery
 
 from services.core.models import Asset, Portfolio, Transaction, Valuation
 
@@ -49,6 +49,18 @@ def list_assets(*, portfolio_id: UUID | None = None, with_closed: bool = True) -
     if portfolio_id is not None:
         assets = assets.filter(portfolio_id=portfolio_id)
     return assets if with_closed else assets.filter(closed_on__isnull=True)
+
+
+def asset_currencies(*, portfolio_id: UUID) -> list[str]:
+    """Return the currencies of the portfolio's open assets, by code."""
+    open_assets = Asset.objects.filter(portfolio_id=portfolio_id, closed_on__isnull=True)
+    return list(open_assets.order_by("currency").values_list("currency", flat=True).distinct())
+
+
+def portfolios_without_assets() -> set[UUID]:
+    """Return the portfolios in which nothing is, or nothing is any more."""
+    open_assets = Asset.objects.filter(portfolio_id=OuterRef("id"), closed_on__isnull=True)
+    return set(Portfolio.objects.filter(~Exists(open_assets)).values_list("id", flat=True))
 
 
 def get_asset(*, asset_id: UUID) -> Asset:

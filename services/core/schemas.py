@@ -59,9 +59,10 @@ class AssetIn(Body):
 
 
 class AssetChange(Body):
-    """What to change."""
+    """What to change; what is left out or null stays."""
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)] | None = None
+    currency: CurrencyCode | None = None
 
 
 class AssetClosing(Body):

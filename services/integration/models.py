@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from fatfire.kit import clock
+from fatfire.kit.money import MINOR_DIGITS
 from tenants.models import SameTenant, TenantForeignKey, TenantModel
 
 
@@ -31,6 +32,7 @@ class Link(TenantModel):
     access_token = models.BinaryField(null=True)
     cursor = models.CharField(max_length=500, blank=True)  # how far the transactions are imported
     synced_at = models.DateTimeField(null=True)
+    counts_twins = models.BooleanField(default=False, db_default=False)  # a person said that they are other accounts
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta(TenantModel.Meta):
@@ -46,19 +48,36 @@ class Link(TenantModel):
         indexes: ClassVar = [
             # A tenant's links, oldest first.
             models.Index(fields=["tenant", "created_at", "id"], name="integration_link_oldest"),
+            # Those that were begun and never finished, across tenants.
+            models.Index(fields=["created_at"], condition=Q(state="pending"), name="integration_link_unfinished"),
         ]
 
     def __str__(self) -> str:
         return f"{self.institution or self.provider} {self.state}"
 
 
+class LeftOut(models.TextChoices):
+    """Why an account isn't counted."""
+
+    CURRENCY = "currency"  # the bank tells none that we know; a person may say which
+    TWIN = "twin"  # another link of the portfolio brings the same account
+
+
 class LinkedAccount(TenantModel):
-    """An account at the bank and the asset that mirrors it."""
+    """An account at the bank and the asset that mirrors it; one without an asset is left out of everything.
+
+    `identity` names the account itself, whichever link tells of it. One row holds it at a time, so that no account is
+    counted twice; NULL where the account is left out, can't be told from others, or is to count whatever it is.
+    """
 
     link = TenantForeignKey(Link, on_delete=models.PROTECT)
-    asset = TenantForeignKey("core.Asset", on_delete=models.CASCADE)
+    asset = TenantForeignKey("core.Asset", on_delete=models.CASCADE, null=True)
     external_id = models.CharField(max_length=120)
+    identity = models.CharField(max_length=260, null=True)  # noqa: DJ001  # NULL: not unique
+    name = models.CharField(max_length=120, blank=True, db_default="")  # at the bank
+    kind = models.CharField(max_length=20, blank=True, db_default="")
     mask = models.CharField(max_length=10, blank=True)
+    currency = models.CharField(max_length=3, blank=True, db_default="")  # as the bank last told it; empty: never
 
     class Meta(TenantModel.Meta):
         constraints: ClassVar = [
@@ -67,7 +86,18 @@ class LinkedAccount(TenantModel):
             SameTenant("asset"),
             models.UniqueConstraint(fields=["tenant", "link", "external_id"], name="integration_account_once"),
             models.UniqueConstraint(fields=["tenant", "asset"], name="integration_account_per_asset"),
+            models.UniqueConstraint(fields=["tenant", "identity"], name="integration_account_counted_once"),
+            models.CheckConstraint(
+                condition=Q(identity__isnull=True) | Q(asset__isnull=False), name="integration_account_counted_is_kept"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.external_id} …{self.mask}"
+
+    @property
+    def left_out(self) -> LeftOut | None:
+        """Why the account isn't counted; None: it is."""
+        if self.asset_id is not None:
+            return None
+        return LeftOut.TWIN if self.currency in MINOR_DIGITS else LeftOut.CURRENCY

@@ -28,9 +28,21 @@ def get_link(*, link_id: UUID) -> Link:
     return list_links().get(id=link_id)
 
 
-def list_linked_accounts(*, portfolio_id: UUID) -> QuerySet[LinkedAccount]:
-    """Return the accounts that came into the portfolio through links; each asset has one at most."""
-    return LinkedAccount.objects.filter(link__portfolio_id=portfolio_id)
+def list_linked_accounts(*, portfolio_id: UUID | None = None, link_id: UUID | None = None) -> QuerySet[LinkedAccount]:
+    """Return the accounts that came into the portfolio or through the link, those that are left out too."""
+    accounts = LinkedAccount.objects.filter(link__in=list_links())
+    if portfolio_id is not None:
+        accounts = accounts.filter(link__portfolio_id=portfolio_id)
+    return accounts if link_id is None else accounts.filter(link_id=link_id)
+
+
+def get_linked_account(*, account_id: UUID) -> LinkedAccount:
+    """Return one account at a bank, with its link and its asset.
+
+    Raises:
+        LinkedAccount.DoesNotExist: not this tenant's, or its portfolio is being deleted.
+    """
+    return list_linked_accounts().select_related("link", "asset").get(id=account_id)
 
 
 def revoked_link_count() -> int:

@@ -7,14 +7,16 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import Field
 
-from fatfire.kit.schemas import Body
-from services.integration.models import Link, LinkState
+from fatfire.kit.schemas import Body, CurrencyCode
+from services.integration.models import LeftOut, Link, LinkedAccount, LinkState
+from services.integration.operations import LONGEST_QUERY, StartedLink
 
 
 class LinkIn(Body):
-    """The portfolio to link a bank into, and where the bank's page sends the person afterwards."""
+    """The portfolio to link a bank into, which bank its page shows first, and where it sends the person afterwards."""
 
     portfolio_id: UUID
+    institution_id: str | None = Field(None, min_length=1, max_length=60)
     return_to: str | None = Field(None, max_length=500, pattern="^https?://")
 
 
@@ -25,6 +27,18 @@ class LinkStarted(Schema):
     link_token: str
     hosted_url: str | None
     expires_at: dt.datetime
+
+    @classmethod
+    def of(cls, started: StartedLink) -> Self:
+        """Return what is shown of the link that waits."""
+        token = started.token
+        return cls(id=started.link_id, link_token=token.token, hosted_url=token.hosted_url, expires_at=token.expires_at)
+
+
+class LinkRenewal(Body):
+    """Where the bank's page sends the person afterwards."""
+
+    return_to: str | None = Field(None, max_length=500, pattern="^https?://")
 
 
 class LinkCompletion(Body):
@@ -48,6 +62,52 @@ class LinkOut(Schema):
     def of(cls, link: Link) -> Self:
         """Return what is shown of the link."""
         return cls.model_validate(link, from_attributes=True)
+
+
+class InstitutionQuery(Schema):
+    """A part of the bank's name; empty: the banks that come first."""
+
+    query: str = Field("", max_length=LONGEST_QUERY)
+
+
+class InstitutionOut(Schema):
+    """A bank that can be linked."""
+
+    institution_id: str
+    name: str
+
+
+class InstitutionsFound(Schema):
+    """The banks whose names match, at most ten."""
+
+    institutions: list[InstitutionOut]
+
+
+class AccountChange(Body):
+    """The currency that the account is reckoned in from now on."""
+
+    currency: CurrencyCode
+
+
+class AccountOut(Schema):
+    """An account at a bank: the asset that mirrors it, or why it is left out.
+
+    `currency` is what the bank told, empty when it never told one that is known; the asset's own may be a person's
+    choice.
+    """
+
+    id: UUID
+    link_id: UUID
+    asset_id: UUID | None
+    name: str
+    mask: str
+    currency: str
+    left_out: LeftOut | None
+
+    @classmethod
+    def of(cls, account: LinkedAccount) -> Self:
+        """Return what is shown of the account."""
+        return cls.model_validate(account, from_attributes=True)
 
 
 class LinkCompleted(Schema):

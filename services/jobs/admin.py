@@ -1,5 +1,6 @@
 """The console's pages of jobs: what they are doing, step by step, and the two things that may be done to them."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +37,7 @@ class UnknownKind(DomainError):
     status, code = 409, "unknown_kind"
 
 
-class KindFilter(DropdownFilter):  # type: ignore[misc]  # Unfold has no types
+class KindFilter(DropdownFilter):
     """Jobs of one kind, of those that are declared: asking the table for all that it holds would read it all."""
 
     title, parameter_name = "kind", "kind"
@@ -100,7 +101,7 @@ class JobAdmin(LongTableAdmin):
         """Show the job; while it is open the page asks again by itself."""
         job = self.get_object(request, object_id)
         if job is not None:
-            extra_context = {**(extra_context or {}), **progress_of(job)}
+            extra_context = {**(extra_context or {}), **_progress_of(job)}
         response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
         return response
 
@@ -141,6 +142,16 @@ def _retry(job: Job) -> None:
     if job.kind not in {kind.name for kind in JobKind.all()}:
         raise UnknownKind
     operations.retry_job(job_id=job.id, at=now())
+
+
+def _progress_of(job: Job) -> dict[str, Any]:
+    shown = progress_of(job)
+    steps = [(step, took, _as_json(step.input), _as_json(step.output)) for step, took in shown["steps"]]
+    return {**shown, "steps": steps}
+
+
+def _as_json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False) if value else "—"
 
 
 def _cancel(job: Job) -> None:

@@ -55,9 +55,12 @@ class Job(TenantModel):
         indexes: ClassVar = [
             # The newest jobs of a tenant.
             models.Index(fields=["tenant", "-created_at", "-id"], name="jobs_job_newest"),
-            # The newest of all, what ended lately, for operators; and what ended longest ago, for retention.
+            # The newest of all tenants, for operators.
             models.Index(fields=["-created_at", "-id"], name="jobs_job_newest_of_all"),
-            models.Index(fields=["finished_at"], name="jobs_job_ended"),
+            # What ended, of all tenants: lately for operators, longest ago for retention.
+            models.Index(fields=["finished_at"], condition=Q(finished_at__isnull=False), name="jobs_job_finished"),
+            # The newest job of each of some subjects (queries.newest_jobs), and the jobs of one.
+            models.Index(fields=["tenant", "subject_id", "-created_at", "-id"], name="jobs_job_newest_of_subject"),
         ]
 
     def __str__(self) -> str:
@@ -98,8 +101,7 @@ class JobStep(TenantModel):
             # The sweep, across tenants: what is due and what was lost.
             models.Index(fields=["run_after"], condition=Q(state="queued"), name="jobs_step_due"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="jobs_step_leased"),
-            # The steps of jobs across tenants: the console's, the claims of the platform's jobs, and the foreign key's
-            # own question when a job is deleted.
+            # A job's steps across tenants: for the console, the platform's claims, and the key when a job is deleted.
             models.Index(fields=["job"], name="jobs_step_of_job"),
         ]
 

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 
 from django.apps import apps
 
+from services.core import operations as core
 from services.core.jobs import REVALUE_PORTFOLIO
 from services.core.models import Portfolio
 from services.history.models import AssetDay, PortfolioDay
@@ -36,6 +37,12 @@ def _create_asset() -> Request:
 
 def _asset(**body: str) -> Callable[[], Request]:
     return lambda: Request(path={"asset_id": make_asset(make_portfolio()).id}, body=body or None)
+
+
+def _reopen_asset() -> Request:
+    asset = make_asset(make_portfolio())
+    core.close_asset(asset_id=asset.id, on=TODAY, at=AT)
+    return Request(path={"asset_id": asset.id})
 
 
 def _list_values() -> Request:
@@ -118,8 +125,9 @@ REQUESTS: dict[str, Callable[[], Request]] = {
     "list_assets": _list_assets,
     "create_asset": _create_asset,
     "get_asset": _asset(),
-    "rename_asset": _asset(name="Renamed"),
+    "update_asset": _asset(name="Renamed"),
     "close_asset": _asset(on="2026-03-01"),
+    "reopen_asset": _reopen_asset,
     "list_values": _list_values,
     "set_value": _asset(on="2026-03-01", value="12.50"),
     "list_transactions": _list_transactions,

@@ -46,7 +46,7 @@ def test_operations_say_what_they_do_and_how_they_fail():
         assert operation.details["description"].endswith(f"Needs the role {operation.role} or a higher one."), operation
         assert operation.details["security"] == [{"ApiKey": []}], operation
         failures = {status: each for status, each in operation.details["responses"].items() if status >= "400"}
-        assert failures.keys() == {"401", "403", "404", "409", "413", "422", "500", "503"}
+        assert failures.keys() == {"401", "403", "404", "409", "413", "422", "429", "500", "503"}
         for each in failures.values():
             assert each["content"] == {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 

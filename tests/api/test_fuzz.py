@@ -5,11 +5,15 @@ import string
 from typing import Any
 
 import pytest
+from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from services.integration.sandbox.app import CLIENT_ID, SECRET
 from tests.api.document import Operation, Request, operations, problem_of, resolved, violations
 from tests.api.requests import request_for
+from tests.contracts.bank import running_bank
 
 EXAMPLES = 25
 # Lone surrogates are no text to begin with: tests/api/test_malformed.py sends them, as escapes.
@@ -67,9 +71,15 @@ def variations(operation: Operation, good: Request) -> st.SearchStrategy[Request
     return st.builds(Request, path=path, query=query, body=body)
 
 
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    with running_bank(tmp_path_factory.mktemp("bank") / "bank.sqlite3") as bank:
+        yield {"PLAID_URL": bank.url, "PLAID_CLIENT_ID": CLIENT_ID, "PLAID_SECRET": SecretStr(SECRET)}
+
+
 @pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.id)
-def test_any_request_is_answered(operation, home):
-    with home.scope():
+def test_any_request_is_answered(operation, home, bank):
+    with home.scope(), override_settings(**bank):
         good = request_for(operation.id)
 
     @settings(
@@ -82,4 +92,5 @@ def test_any_request_is_answered(operation, home):
         assert response.status_code < 400 or problem_of(response)
         assert violations(operation, response) == []
 
-    check()
+    with override_settings(**bank):
+        check()

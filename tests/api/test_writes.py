@@ -8,7 +8,7 @@ from fatfire.kit.clock import local_date
 from services.core.models import Asset, AssetKind, Portfolio, Side, Transaction, Valuation
 from services.jobs.models import Job
 from tenants.models import AuditEvent
-from tests.factories import AT, make_asset, make_portfolio, make_transaction
+from tests.factories import AT, make_asset, make_portfolio, make_transaction, set_value
 
 
 def written(home):
@@ -305,6 +305,7 @@ def test_bank_keeps_its_own_assets(home, refused):
         set(),
     )
     assert refused("POST", f"/assets/{asset.id}/close", {"on": "2026-03-01"}) == (409, "not_manual", set())
+    assert refused("POST", f"/assets/{asset.id}/reopen", None) == (409, "not_manual", set())
     assert home.send("PATCH", f"/assets/{asset.id}", {"name": "Mine"})["name"] == "Mine"
 
 
@@ -316,6 +317,28 @@ def test_closed_asset_stays_as_it_was(home, refused):
     assert home.send("POST", f"{path}/close", {"on": "2026-03-01"})["closed_on"] == "2026-03-01"
     assert refused("POST", f"{path}/close", {"on": "2026-03-02"}) == (409, "asset_closed", set())
     assert refused("PUT", f"{path}/values", {"on": "2026-03-01", "value": "1"}) == (409, "asset_closed", set())
+
+
+def test_reopened_asset_counts_as_if_it_never_was_closed(home, refused, run_jobs):
+    with home.scope():
+        portfolio = make_portfolio()
+        asset = make_asset(portfolio)
+        set_value(asset, "100", on=dt.date(2026, 2, 1))
+    path = f"/assets/{asset.id}"
+
+    def worth():
+        run_jobs()
+        found = home.get(f"/portfolios/{portfolio.id}/history", from_="2026-02-28", to="2026-03-02")
+        return [each["assets"] for each in found["days"]]
+
+    assert refused("POST", f"{path}/reopen", None) == (409, "asset_open", set())
+    home.send("POST", f"{path}/close", {"on": "2026-03-01"})
+    assert worth() == ["100.00", "0.00", "0.00"]
+
+    assert home.send("POST", f"{path}/reopen")["closed_on"] is None
+
+    assert worth() == ["100.00", "100.00", "100.00"]
+    assert refused("POST", f"{path}/reopen", None) == (409, "asset_open", set())
 
 
 @pytest.mark.parametrize(

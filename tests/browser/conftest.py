@@ -21,6 +21,7 @@ from services.core.models import AssetKind, Portfolio, Side
 from services.history.models import AssetDay, PortfolioDay
 from tenants.isolation import tenant
 from tenants.models import Tenant
+from tests.browser.checks import RULES
 from tests.factories import make_asset, make_portfolio, make_tenant
 from tests.sign_in import send_links
 
@@ -28,7 +29,6 @@ from tests.sign_in import send_links
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 EMAIL = "owner@home.example"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,7 +50,15 @@ def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
     assert CHROMIUM, "no Chromium: apt-get install chromium"
     nowhere = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--font-render-hinting=none", *quiet, nowhere]
+    args = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--font-render-hinting=none",
+        "--lang=en-AU",
+        *quiet,
+        nowhere,
+    ]
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": args}
 
 

@@ -1,13 +1,6 @@
 """Portfolios and what is kept by hand, as a person meets them."""
 
-import pytest
-
-from fatfire.kit.clock import local_date, now
-from services.core import operations as core
-from services.core.models import Asset, AssetKind, Side
-from tenants.isolation import tenant
 from tests.browser.conftest import watch
-from tests.browser.test_pages import PHONE
 from tests.factories import make_tenant
 
 ZONE = "Australia/Sydney"
@@ -71,63 +64,6 @@ def test_bad_amount_is_explained_beside_the_field(site, home, browser, browser_c
     assert page.locator(f"#{field.get_attribute('aria-describedby').split()[0]}").inner_text() == words
     assert [each for each in wrong if "422" not in each] == []  # the refusal itself, which the browser notes too
     context.close()
-
-
-def fill(home):
-    """Give the household what each page has something to show of; return the paths of all pages."""
-    with tenant(home.id):
-        house = Asset.objects.get(name="House")
-        car = core.create_asset(
-            portfolio_id=house.portfolio_id, name="Family car, a very long name for an old estate",
-            kind=AssetKind.VEHICLE, side=Side.ASSET, currency="USD", at=now(),
-        )  # fmt: skip
-        core.close_asset(asset_id=car.id, on=local_date(now(), ZONE), at=now())
-        core.create_portfolio(name="Company holdings with a long name", currency="USD", time_zone=ZONE, at=now())
-    portfolio = f"/portfolios/{house.portfolio_id}"
-    asset = f"/assets/{house.id}"
-    return [
-        "/portfolios", "/portfolios/new", f"{portfolio}/rename", f"{portfolio}/currency",
-        "/assets", "/assets/new", asset, f"{asset}/rename", f"{asset}/close", f"/assets/{car.id}",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_are_accessible(site, home, page, sign_in, require_accessible, scheme):
-    page.emulate_media(color_scheme=scheme)
-    sign_in(page)
-    for path in fill(home):
-        page.goto(site + path)
-        require_accessible(page)
-    page.goto(f"{site}/portfolios")
-    page.get_by_label("Change Family wealth").click()
-    require_accessible(page)
-    page.get_by_role("link", name="Rename").click()
-    page.get_by_role("button", name="Save name").click()
-    page.get_by_text("Name saved").wait_for()
-    require_accessible(page)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_refused_form_is_accessible(site, home, browser, browser_context_args, sign_in, require_accessible, scheme):
-    context = browser.new_context(**browser_context_args, color_scheme=scheme)
-    page = context.new_page()
-    sign_in(page)
-    page.goto(f"{site}/assets/new")
-    page.get_by_role("button", name="Add", exact=True).click()
-    page.get_by_text("Enter a name.").wait_for()
-    require_accessible(page)
-    context.close()
-
-
-def test_phone_scrolls_one_way(site, home, page, sign_in):
-    page.set_viewport_size(PHONE)
-    sign_in(page)
-    for path in fill(home):
-        page.goto(site + path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
-    page.goto(f"{site}/portfolios")
-    page.get_by_label("Change Family wealth").click()
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
 def test_all_works_without_scripts(site, database, browser, browser_context_args, sign_in, run_jobs):

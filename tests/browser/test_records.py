@@ -2,36 +2,7 @@
 
 import pytest
 
-from fatfire import demo_records
-from fatfire.kit.clock import now
-from services.core import operations as core
-from services.core.models import AssetKind, Portfolio, Side
-from services.insurance.models import Policy
-from services.receipts.models import Receipt
-from services.tax.models import TaxYear
-from tenants.isolation import tenant
 from tests.browser.conftest import watch
-from tests.browser.test_pages import PHONE
-
-
-def fill(home):
-    """Give the household the demo's records; return the paths of all pages."""
-    with tenant(home.id):
-        portfolio = Portfolio.objects.get()
-        for name, kind in (("House in Marrickville", AssetKind.PROPERTY), ("Family car", AssetKind.VEHICLE)):
-            core.create_asset(
-                portfolio_id=portfolio.id, name=name, kind=kind, side=Side.ASSET, currency="AUD", at=now()
-            )
-        demo_records.record_all(portfolio, at=now())
-        policy = Policy.objects.get(kind="motor")
-        receipt = Receipt.objects.get(category="Household")
-        tax_year = TaxYear.objects.filter(assessment__lt=0).get()
-    places = {"/insurance": policy.id, "/receipts": receipt.id, "/tax": tax_year.id}
-    return [
-        path + rest
-        for path, id_ in places.items()
-        for rest in ("", "/new", f"/{id_}", f"/{id_}/edit", f"/{id_}/delete")
-    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -64,23 +35,6 @@ def test_receipt_is_added_after_a_slip(site, home, browser, browser_context_args
     assert page.locator("tbody .num").all_inner_texts() == ["$89.00"]
     assert [each for each in wrong if "422" not in each] == []  # the refusal itself, which the browser notes too
     context.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_are_accessible(site, home, page, sign_in, require_accessible, scheme):
-    page.emulate_media(color_scheme=scheme)
-    sign_in(page)
-    for path in fill(home):
-        page.goto(site + path)
-        require_accessible(page)
-
-
-def test_phone_scrolls_one_way(site, home, page, sign_in):
-    page.set_viewport_size(PHONE)
-    sign_in(page)
-    for path in fill(home):
-        page.goto(site + path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
 
 
 def test_policy_comes_and_goes_without_scripts(site, home, browser, browser_context_args, sign_in):

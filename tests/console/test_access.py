@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 from django.contrib.admin import site
 from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import URLPattern
 
@@ -162,6 +163,7 @@ def test_form_without_token_is_refused(ada):
 
 def test_nothing_of_passwords_is_there():
     assert [path for path in paths() if "password" in path or "login" in path] == []
+    assert settings.AUTHENTICATION_BACKENDS == []
 
 
 def test_exception_changes_nothing(client, home, monkeypatch):
@@ -207,6 +209,26 @@ def test_process_without_the_role_has_no_console(database, with_operator):
 
     expected = "302 302 302 200 True" if with_operator else "404 404 404 200 False"
     assert done.stdout.split("\n")[0] == expected, done.stderr
+
+
+def test_first_operator_is_made_by_a_command(database, capsys):
+    call_command("create_operator", "Grace@fatfire.example", "--link")
+    call_command("create_operator", "grace@FATFIRE.example")  # again: nothing new
+
+    path = capsys.readouterr().out.strip()
+    browser = Client()
+    assert browser.post(path).headers["Location"] == "/admin/"
+    assert browser.get("/admin/").status_code == 200
+    with operator():
+        assert list(User.objects.values_list("email", "is_operator")) == [("Grace@fatfire.example", True)]
+
+
+def test_command_refuses_what_is_no_address(database):
+    with pytest.raises(CommandError, match="'grace' is no e-mail address"):
+        call_command("create_operator", "grace")
+
+    with operator():
+        assert not User.objects.exists()
 
 
 def test_operator_without_household_is_refused_where_there_is_no_console(ada, monkeypatch):

@@ -64,7 +64,7 @@ def test_row_is_added_and_changed_for_its_tenant(client, ada, home, portfolio):
             assert list(events) == [("create", ada.id), ("update", ada.id)]
         listed = client.get(path).content.decode()
         assert str(row.id) in listed
-        assert home.slug in listed
+        assert home.name in listed
 
 
 REFUSED = [

@@ -19,6 +19,7 @@ PATHS = (
     "/accounts/get",
     "/institutions/get",
     "/institutions/get_by_id",
+    "/institutions/search",
     "/item/get",
     "/item/public_token/exchange",
     "/item/remove",

@@ -4,8 +4,8 @@ import pytest
 
 from services.cleanup.operations import request_portfolio_deletion, restore_portfolio
 from services.core.models import Asset, Transaction
-from services.integration import operations as integration
 from services.integration.models import Link
+from services.integration.operations import syncing
 from services.jobs.models import Job, JobStep
 from tenants.isolation import tenant
 from tests.contracts.bank import NOW
@@ -55,7 +55,7 @@ def test_bank_is_let_go_and_imports_stop(bank, linked):
 
 
 def test_import_under_way_writes_nothing(linked, monkeypatch):
-    importing, read = request_sync(linked), integration._read
+    importing, read = request_sync(linked), syncing._read
     with tenant(linked.tenant_id):
         before = row_counts()
 
@@ -64,7 +64,7 @@ def test_import_under_way_writes_nothing(linked, monkeypatch):
         delete(linked)
         return news
 
-    monkeypatch.setattr(integration, "_read", deleted_meanwhile)
+    monkeypatch.setattr(syncing, "_read", deleted_meanwhile)
     advance(job_id=importing, tenant_id=linked.tenant_id, now=lambda: NOW)
 
     assert job_now(linked, importing).state == "cancelled"

@@ -157,6 +157,16 @@ def wait_for_no_process(data_dir: Path) -> None:
         time.sleep(0.05)
 
 
+def console_of(demo: Demo) -> str:
+    """Return the console's list of households, signed in by the link that was printed."""
+    path = re.search(r"Operators' console: http://[^/]+(/sign-in/\S+)", demo.said())[1]
+    with httpx.Client(base_url=demo.address) as browser:
+        browser.get(path).raise_for_status()
+        answer = browser.post(path, data={"csrfmiddlewaretoken": browser.cookies["csrftoken"]})
+        assert answer.headers["Location"] == "/admin/"
+        return browser.get("/admin/tenants/tenant/").raise_for_status().text
+
+
 def test_server_starts_stops_and_mends(reachable_dir):
     data_dir, port = reachable_dir / "data", free_port()
 
@@ -177,6 +187,7 @@ def test_server_starts_stops_and_mends(reachable_dir):
 
     with running_demo(data_dir, port) as demo:
         assert demo.net_worth() == first
+        assert "Harper family" in console_of(demo)
 
         second = Demo(data_dir, free_port())
         assert second.process.wait(DEADLINE_S) == 1

@@ -33,7 +33,7 @@ def declared_privileges() -> dict[str, set[str]]:
     for model in apps.get_models(include_auto_created=True):
         isolation = isolation_of(model)
         words = isolation.privileges if isolation else settings.SHARED_MODELS[model._meta.label][0]
-        declared[model._meta.db_table] = set(filter(None, words.split(", ")))
+        declared[model._meta.db_table] = set(words.split(", ")) - {""}
     return declared
 
 

@@ -126,6 +126,15 @@ def test_role_is_read_at_each_request(views, home, client, role, url, method, st
     assert getattr(client, method)(url).status_code == status
 
 
+def test_refusal_says_once_what_is_wrong_and_what_helps(views, home, client):
+    with operator():
+        Membership.objects.filter(tenant=home).update(role=Role.MEMBER)
+    content = client.get("/admins").content.decode()
+
+    assert content.count("Your role does not allow this") == 2  # the title and the heading
+    assert "An owner or an admin of your household can do it" in content
+
+
 SIGNED_OUT = [
     # path, headers, status, header, where to
     ("/", {}, 302, "Location", "/sign-in"),

@@ -1,6 +1,7 @@
 """The page of the bank accounts, against the running bank simulator."""
 
 import datetime as dt
+import html
 import json
 import re
 import uuid
@@ -11,13 +12,13 @@ import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from fatfire.kit.clock import now
+from fatfire.kit.clock import local_date, now
 from services.core.jobs import REVALUE_PORTFOLIO
 from services.core.models import Asset
 from services.integration import operations as integration
 from services.integration.jobs import REMOVE_LINK, SYNC_LINK
-from services.integration.models import Link, LinkState
-from services.integration.sandbox.institutions import WATTLE
+from services.integration.models import Link, LinkedAccount, LinkState
+from services.integration.sandbox.institutions import INSTITUTIONS, SEQUOIA, WATTLE
 from services.jobs.models import Job, State
 from tenants.isolation import operator, tenant
 from tenants.models import AuditEvent, Membership
@@ -316,7 +317,12 @@ def test_removing_asks_first_and_says_what_happens(home, portfolio, client, link
 PATHS = [
     # method, path, a viewer's status, a member's status
     ("get", "/accounts", 200, 200),
+    ("get", "/link-to-bank", 403, 200),
     ("post", "/link-to-bank", 403, 200),
+    ("post", "/links/{link}/renew", 403, 200),
+    ("post", "/links/{link}/count-twins", 403, 303),
+    ("get", "/accounts/{account}/currency", 403, 200),
+    ("post", "/accounts/{account}/currency", 403, 303),
     ("get", "/links/{link}/return", 403, 303),
     ("post", "/links/{link}/return", 403, 303),
     ("post", "/links/{link}/refresh", 403, 303),
@@ -333,6 +339,7 @@ def ids_of(owner):
         return {
             "link": Link.objects.get().id,
             "asset": Asset.objects.order_by("id")[0].id,
+            "account": LinkedAccount.objects.order_by("id")[0].id,
             "job": Job.objects.get(kind=SYNC_LINK.name).id,
         }
 
@@ -343,7 +350,9 @@ def test_role_decides(home, portfolio, client, link_id, role, column):
         Membership.objects.filter(tenant=home).update(role=role)
     ids = ids_of(home)
 
-    seen = [getattr(client, row[0])(row[1].format(**ids), {"name": "New"}).status_code for row in PATHS]
+    seen = [
+        getattr(client, row[0])(row[1].format(**ids), {"name": "New", "currency": "USD"}).status_code for row in PATHS
+    ]
 
     assert seen == [row[column] for row in PATHS]
 
@@ -355,7 +364,8 @@ def test_viewer_sees_no_button_that_would_be_refused(home, portfolio, client, li
     shown = client.get("/accounts").content.decode()
 
     assert WATTLE.name in shown
-    assert [word for word in ("Link to bank", "Refresh data", "Remove bank", "/rename") if word in shown] == []
+    refused = ("Link to bank", "Refresh data", "Remove bank", "/rename", "/currency")
+    assert [word for word in refused if word in shown] == []
 
 
 def test_ids_of_others_are_not_found(bank, home, portfolio, client, run_jobs):
@@ -364,11 +374,14 @@ def test_ids_of_others_are_not_found(bank, home, portfolio, client, run_jobs):
         theirs = make_portfolio()
     link_into(bank, other, theirs)
     run_jobs()
-    nobodys = {"link": NOBODYS, "asset": NOBODYS, "job": NOBODYS}
+    nobodys = dict.fromkeys(("link", "asset", "account", "job"), NOBODYS)
     rows = [row for row in PATHS if "{" in row[1]]
 
     for ids in (ids_of(other), nobodys):
-        seen = [getattr(client, row[0])(row[1].format(**ids), {"name": "New"}).status_code for row in rows]
+        seen = [
+            getattr(client, row[0])(row[1].format(**ids), {"name": "New", "currency": "USD"}).status_code
+            for row in rows
+        ]
         assert seen == [404] * len(rows)
     assert only_link(other).state == LinkState.ACTIVE
 
@@ -391,7 +404,242 @@ def test_more_links_take_no_more_queries(bank, home, portfolio, client, run_jobs
         with ExitStack() as stack:
             captured = [stack.enter_context(CaptureQueriesContext(each)) for each in connections.all()]
             shown = client.get("/accounts").content.decode()
-        assert shown.count('<section class="card"') == sum((1, 2)[: len(counted) + 1])
+        assert shown.count('<div class="card" role="group"') == sum((1, 2)[: len(counted) + 1])
         counted.append(sum(len(each) for each in captured))
 
     assert counted[0] == counted[1]
+
+
+def banks_in(response):
+    return re.findall(r'name="institution_id" value="(\w+)"', response.content.decode())
+
+
+def test_banks_are_offered_before_one_goes_to_any(bank, home, portfolio, client):
+    response = client.get("/link-to-bank")
+
+    assert banks_in(response) == [each.institution_id for each in INSTITUTIONS.values()]
+    assert "Wattle Bank" in text_of(response)
+    assert not STYLE.search(response.content.decode())
+    with tenant(home.id):
+        assert not Link.objects.exists()
+
+
+SEARCHES = [("wattle", [WATTLE]), ("  SEQUOIA  trust ", [SEQUOIA]), ("no such bank", [])]
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "htmx"])
+@pytest.mark.parametrize(("query", "plans"), SEARCHES)
+def test_banks_are_found_by_name(bank, home, portfolio, client, query, plans, headers):
+    response = client.get("/link-to-bank", {"q": query}, headers=headers)
+
+    assert banks_in(response) == [each.institution_id for each in plans]
+    assert ("No bank here has" in text_of(response)) == (not plans)
+    assert ("<html" in response.content.decode()) == (not headers)
+    assert (f"{len(plans)} bank" in text_of(response)) == bool(headers)
+
+
+def test_what_was_looked_for_is_text(bank, home, portfolio, client):
+    shown = client.get("/link-to-bank", {"q": '"><script>alert(1)</script>'}).content.decode()
+
+    assert "<script>alert" not in shown
+
+
+def test_chosen_bank_is_first_at_the_bank_and_names_the_link(bank, home, portfolio, client):
+    response = client.post("/link-to-bank", {"institution_id": SEQUOIA.institution_id})
+
+    with httpx.Client(trust_env=False) as browser:
+        page = browser.get(response.headers["Refresh"].removeprefix("0;url=")).text
+    assert f'value="{SEQUOIA.institution_id}" required checked' in page
+    assert (only_link(home).institution, only_link(home).institution_id) == (SEQUOIA.name, "")
+    assert f"{SEQUOIA.name} Not finished" in text_of(client.get("/accounts"))
+
+
+def test_bank_that_nobody_knows_is_refused_in_words(bank, home, portfolio, client):
+    response = client.post("/link-to-bank", {"institution_id": "ins_0"})
+
+    assert (response.status_code, "Choose another one" in text_of(response)) == (404, True)
+    with tenant(home.id):
+        assert not Link.objects.exists()
+
+
+DOWN = [("http://127.0.0.1:9", "can't be reached"), ("", "no bank can be linked")]
+
+
+@pytest.mark.parametrize(("url", "words"), DOWN)
+@pytest.mark.parametrize(("headers", "status"), [({}, 503), (HTMX, 200)], ids=["page", "htmx"])
+def test_provider_that_is_down_is_said_where_the_banks_would_be(
+    home, portfolio, client, settings, url, words, headers, status
+):
+    settings.PLAID_URL = url
+
+    response = client.get("/link-to-bank", {"q": "wattle"}, headers=headers)
+
+    assert (response.status_code, words in html.unescape(text_of(response))) == (status, True)
+    assert banks_in(response) == []
+
+
+def revoke(bank, link_id, run_jobs, client):
+    """Have the bank ask for a new sign-in, and let the next import find that out."""
+    item_id = bank.store.items()[0].item_id
+    bank.store.set_login_required(item_id, True)
+    client.post(f"/links/{link_id}/refresh")
+    run_jobs()
+
+
+def test_revoked_link_is_renewed_at_the_bank(bank, home, portfolio, client, link_id, run_jobs):
+    with tenant(home.id):
+        before = sorted(Asset.objects.values_list("id", "name", "external_id", "closed_on"))
+    revoke(bank, link_id, run_jobs, client)
+    shown = text_of(client.get("/accounts"))
+    assert "Needs a new sign-in" in shown
+    assert "Your accounts and their history stay as they are" in shown
+
+    address = client.post(f"/links/{link_id}/renew").headers["Refresh"].removeprefix("0;url=")
+    assert client.post(f"/links/{link_id}/return").status_code == 409  # nobody was at the bank yet
+    assert only_link(home).state == LinkState.REVOKED
+    assert visit_bank(address) == f"http://testserver/links/{link_id}/return"
+    assert "reads what is new" in text_of(client.get(f"/links/{link_id}/return"))
+    assert client.post(f"/links/{link_id}/return").status_code == 303
+    run_jobs()
+
+    assert only_link(home).state == LinkState.ACTIVE
+    assert "Linked" in text_of(client.get("/accounts"))
+    with tenant(home.id):
+        assert sorted(Asset.objects.values_list("id", "name", "external_id", "closed_on")) == before
+
+
+def test_link_that_the_bank_forgot_can_not_be_renewed_and_says_what_helps(bank, home, portfolio, client, link_id):
+    bank.store.remove_item(bank.store.items()[0].item_id)
+
+    response = client.post(f"/links/{link_id}/renew")
+
+    assert (response.status_code, "Link the bank again, then remove this link" in text_of(response)) == (409, True)
+
+
+def test_renewal_while_the_bank_is_down_changes_nothing(bank, home, portfolio, client, link_id, settings):
+    settings.PLAID_URL = "http://127.0.0.1:9"
+
+    response = client.post(f"/links/{link_id}/renew")
+
+    assert (response.status_code, "Nothing was changed" in text_of(response)) == (503, True)
+    assert only_link(home).state == LinkState.ACTIVE
+
+
+CURRENCIES = [
+    # given, status, kept or said
+    ("usd", 303, "USD"),
+    ("", 422, "Enter the three letters of a currency"),
+    ("XYZ", 422, "Enter the three letters of a currency"),
+    ("JPY", 422, "more decimals than JPY has"),
+]
+
+
+@pytest.mark.parametrize(("given", "status", "words"), CURRENCIES)
+def test_currency_of_an_account(home, portfolio, client, link_id, run_jobs, given, status, words):
+    with tenant(home.id):
+        account = LinkedAccount.objects.get(name="Wattle Everyday")
+
+    asked = text_of(client.get(f"/accounts/{account.id}/currency"))
+    response = client.post(f"/accounts/{account.id}/currency", {"currency": given})
+    run_jobs()
+
+    assert "Wattle Bank says AUD. Change it only if that is wrong" in asked
+    assert response.status_code == status
+    with tenant(home.id):
+        assert Asset.objects.get(id=account.asset_id).currency == (words if status == 303 else "AUD")
+    shown = text_of(response) if status == 422 else text_of(client.get("/accounts"))
+    assert (words if status == 422 else "Currency saved") in shown
+
+
+def test_account_without_a_currency_is_shown_and_asks_for_one(home, portfolio, client, link_id, run_jobs):
+    with tenant(home.id):
+        account = LinkedAccount.objects.get(name="Low Rate Platinum")
+        asset_id = account.asset_id
+        LinkedAccount.objects.filter(id=account.id).update(asset=None, identity=None, currency="")
+        Asset.objects.filter(id=asset_id).delete()
+
+    shown = html.unescape(text_of(client.get("/accounts")))
+    asked = html.unescape(text_of(client.get(f"/accounts/{account.id}/currency")))
+
+    assert "Low Rate Platinum Not counted: the bank doesn't say in what currency it is." in shown
+    assert "so it isn't counted" in asked
+
+
+def test_bank_that_is_linked_twice_is_said_and_not_counted_twice(bank, home, portfolio, client, link_id, run_jobs):
+    again = link_into(bank, home, portfolio)
+    run_jobs()
+
+    shown = text_of(client.get("/accounts"))
+    assert "4 accounts at 1 bank." in shown
+    assert "Linked already. 4 accounts come through another link of Wattle Bank too" in shown
+    client.post(f"/links/{again}/count-twins")
+    run_jobs()
+    shown = text_of(client.get("/accounts"))
+    assert "8 accounts at 1 bank." in shown
+    assert "Linked already" not in shown
+
+
+def test_bank_that_was_not_read_for_days_says_since_when(home, portfolio, client, link_id):
+    read_at = now() - dt.timedelta(days=3)
+    with tenant(home.id):
+        Link.objects.update(synced_at=read_at)
+
+    shown = text_of(client.get("/accounts"))
+
+    assert "Out of date" in shown
+    assert f"Not read since {local_date(read_at, 'Australia/Sydney'):%-d %b %Y}" in shown
+    assert "Refresh data" in shown
+
+
+def test_first_import_says_that_it_is_busy(bank, home, portfolio, client):
+    link_into(bank, home, portfolio)
+
+    shown = client.get("/accounts").content.decode()
+
+    assert shown.count('aria-busy="true"') == 1
+    assert shown.count('class="skeleton" aria-hidden="true"') == 1
+
+
+PROBLEMS = [
+    ("temporarily_unavailable", "The bank can't be reached at the moment. Wait a few minutes. Refresh data"),
+    ("bank_not_configured", "Ask whoever runs this site."),
+    ("internal_error", "Something went wrong here, and nothing was changed. Refresh data to try again."),
+]
+
+
+@pytest.mark.parametrize(("code", "words"), PROBLEMS)
+def test_failed_import_says_what_to_do_next(home, portfolio, client, link_id, code, words):
+    with tenant(home.id):
+        Job.objects.filter(kind=SYNC_LINK.name).update(state=State.FAILED, error_code=code)
+
+    assert words in html.unescape(text_of(client.get("/accounts")))
+
+
+def test_only_good_news_leaves_by_itself(home, portfolio, client):
+    with tenant(home.id):
+        link = Link.objects.create(portfolio=portfolio, provider="plaid")
+        jobs = [
+            Job.objects.create(kind=SYNC_LINK.name, subject_id=link.id, state=state, finished_at=now())
+            for state in (State.SUCCEEDED, State.FAILED)
+        ]
+
+    toasts = [client.get(f"/jobs/{job.id}/toast", headers=HTMX).content.decode() for job in jobs]
+
+    assert ["data-leaves" in each for each in toasts] == [True, False]
+    assert ["data-close" in each for each in toasts] == [True, True]
+
+
+def test_currency_of_something_kept_by_hand(home, portfolio, client):
+    with tenant(home.id):
+        asset = make_asset(portfolio, name="Car")
+        set_value(asset, "12.50")
+
+    asked = text_of(client.get(f"/assets/{asset.id}/currency"))
+    refused = client.post(f"/assets/{asset.id}/currency", {"currency": "JPY"})
+    response = client.post(f"/assets/{asset.id}/currency", {"currency": "USD"})
+
+    assert "nothing is converted" in asked
+    assert (refused.status_code, "more decimals than JPY has" in text_of(refused)) == (422, True)
+    assert (response.status_code, response.headers["Location"]) == (303, f"/assets/{asset.id}")
+    with tenant(home.id):
+        assert Asset.objects.get().currency == "USD"

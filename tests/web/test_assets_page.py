@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from fatfire.kit.clock import local_date, now
-from fatfire.web.forms import read_amount
+from fatfire.web.amounts import read_amount
 from services.core import operations as core
 from services.core.models import Asset, AssetKind, Side, Valuation
 from tenants.isolation import tenant
@@ -202,7 +202,25 @@ def test_closed_asset_says_so_on_the_page(home, client, house, action):
     assert "Save value" not in client.get(f"/assets/{house.id}").content.decode()
 
 
-ROUTES = ["/assets/{}", "/assets/{}/rename", "/assets/{}/close"]
+def test_closed_asset_can_be_opened_again(home, client, house):
+    with tenant(home.id):
+        set_value(house, "10", on=DAY)
+        core.close_asset(asset_id=house.id, on=DAY, at=AT)
+    page = client.get(f"/assets/{house.id}").content.decode()
+    assert f'action="/assets/{house.id}/reopen"' in page
+    assert client.get(f"/assets/{house.id}/reopen").status_code == 405
+
+    response = client.post(f"/assets/{house.id}/reopen")
+
+    assert (response.status_code, response.headers["Location"]) == (303, f"/assets/{house.id}")
+    assert kept(home) == ([("House", "property", "asset", "AUD", None)], [(DAY, Decimal(10))])
+    page = client.get(f"/assets/{house.id}").content.decode()
+    assert "House counts again" in page
+    assert "/reopen" not in page
+    assert client.post(f"/assets/{house.id}/reopen").status_code == 409
+
+
+ROUTES = ["/assets/{}", "/assets/{}/rename", "/assets/{}/close", "/assets/{}/reopen"]
 BODY = {"name": "New", "value": "5", "on": "2026-03-31"}
 
 
@@ -213,7 +231,8 @@ def test_asset_of_another_tenant_is_nowhere(client, route):
         url = route.format(make_asset(make_portfolio()).id)
     before = kept(other)
 
-    assert [client.get(url).status_code, client.post(url, BODY).status_code] == [404, 404]
+    assert client.get(url).status_code == (405 if route.endswith("reopen") else 404)
+    assert client.post(url, BODY).status_code == 404
     assert kept(other) == before
 
 
@@ -242,7 +261,7 @@ def test_viewer_reads_only(home, client, house):
         assert all(word not in main for word in ("<form", "/assets/new", "/rename", "/close"))
     for path in ("/assets/new", *(route.format(house.id) for route in ROUTES)):
         assert client.post(path, GOOD).status_code == 403
-    for path in ("/assets/new", *(route.format(house.id) for route in ROUTES[1:])):
+    for path in ("/assets/new", *(route.format(house.id) for route in ROUTES[1:-1])):
         assert client.get(path).status_code == 403
     assert kept(home) == before
 

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from fatfire.web.charts import HEIGHT, MOST_POINTS, WIDTH, Line, Tick, chart_of, day_ticks, nice_ticks, short
+from fatfire.web.charts import HEIGHT, MOST_POINTS, WIDTH, Line, Tick, chart_of, day_ticks, nice_ticks
+from fatfire.web.formats import in_locale
 
 D = Decimal
 FIRST = dt.date(2026, 1, 1)
@@ -33,14 +34,6 @@ def test_ticks_are_round_and_hold_everything(low, high, expected):
     assert list(nice_ticks(D(low), D(high))) == list(map(D, expected))
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [("0", "0"), ("250", "250"), ("500000", "500k"), ("1500000", "1.5M"), ("-20000", "\u221220k"), ("2E9", "2B")],
-)
-def test_short(value, expected):
-    assert short(D(value)) == expected
-
-
 def test_chart_of_three_days():
     chart = chart_of(days(3), [line(0, 50, 100), line(100, 100, 100, key="assets")])
 
@@ -49,13 +42,21 @@ def test_chart_of_three_days():
     assert chart.grid == (D("225.0"), D("150.0"), D("75.0"), D("0.0"))
     assert chart.zero == 300
     assert chart.points == {
-        "days": ["2026-01-01", "2026-01-02", "2026-01-03"],
+        "days": ["1 Jan 2026", "2 Jan 2026", "3 Jan 2026"],
         "x": ["0.00", "50.00", "100.00"],
+        "estimated": [],
         "lines": [
             {"key": "net-worth", "label": "Net-Worth", "y": ["100.00", "50.00", "0.00"], "texts": ["0", "50", "100"]},
             {"key": "assets", "label": "Assets", "y": ["0.00"] * 3, "texts": ["100"] * 3},
         ],
     }
+
+
+def test_chart_knows_which_of_its_points_are_estimated():
+    count = 2 * MOST_POINTS
+    chart = chart_of(days(count), [line(*range(count))], estimated=[number >= count - 4 for number in range(count)])
+
+    assert chart.points["estimated"] == [MOST_POINTS - 2, MOST_POINTS - 1]
 
 
 def test_chart_below_zero_has_its_zero_inside():
@@ -80,7 +81,7 @@ def test_many_days_are_thinned_and_the_ends_stay():
     chart = chart_of(days(4000), [line(*range(4000))])
 
     assert len(chart.points["days"]) == MOST_POINTS
-    assert (chart.points["days"][0], chart.points["days"][-1]) == ("2026-01-01", days(4000)[-1].isoformat())
+    assert (chart.points["days"][0], chart.points["days"][-1]) == ("1 Jan 2026", "13 Dec 2036")
     assert chart.lines[0].path.endswith(f"L{WIDTH}.0 0.1")
 
 
@@ -90,13 +91,36 @@ def test_many_days_are_thinned_and_the_ends_stay():
         (4, ["1 Jan", "2 Jan", "3 Jan", "4 Jan", "5 Jan"]),
         (30, ["1 Jan", "8 Jan", "15 Jan", "22 Jan", "29 Jan"]),
         (90, ["Jan 2026", "Feb", "Mar", "Apr"]),
-        (365, ["Jan 2026", "Mar", "May", "Jul", "Sep", "Nov", "Jan 2027"]),
+        (365, ["Jan 2026", "Mar", "May", "July", "Sept", "Nov", "Jan 2027"]),
         (2000, ["2026", "2027", "2028", "2029", "2030", "2031"]),
         (20000, ["2030", "2035", "2040", "2045", "2050", "2055", "2060", "2065", "2070", "2075", "2080"]),
     ],
 )
 def test_days_are_labelled_at_beginnings(length, expected):
     assert [tick.label for tick in day_ticks(FIRST, FIRST + dt.timedelta(days=length))] == expected
+
+
+LABELS = [
+    ("de-DE", 4, ["1. Jan.", "2. Jan.", "3. Jan.", "4. Jan.", "5. Jan."]),
+    ("de-DE", 90, ["Jan. 2026", "Feb", "Mär", "Apr"]),
+    ("fr-FR", 90, ["janv. 2026", "févr.", "mars", "avr."]),
+    ("en-US", 30, ["Jan 1", "Jan 8", "Jan 15", "Jan 22", "Jan 29"]),
+    ("ja-JP", 2000, ["2026", "2027", "2028", "2029", "2030", "2031"]),
+]
+
+
+@pytest.mark.parametrize(("locale", "length", "expected"), LABELS)
+def test_axes_and_tooltips_are_in_the_locale(locale, length, expected):
+    with in_locale(locale):
+        assert [tick.label for tick in day_ticks(FIRST, FIRST + dt.timedelta(days=length))] == expected
+
+
+def test_chart_has_nothing_left_to_format():
+    with in_locale("de-DE"):
+        chart = chart_of(days(2), [line("0", "1500000")])
+
+    assert [tick.label for tick in chart.y_ticks] == ["0", "500.000", "1\u00a0Mio.", "1,5\u00a0Mio."]
+    assert chart.points["days"] == ["01.01.2026", "02.01.2026"]
 
 
 def test_labels_at_the_edges_stay_inside():

@@ -136,6 +136,7 @@ class Command(BaseCommand):
         )
         for each in tenants:
             self.stdout.write(f"  {each.name}: {address}{demo.make_sign_in_path(each, at=clock.now())}")
+        self.stdout.write(f"  Operators' console: {address}{demo.make_operator_path(at=clock.now())}")
         self.stdout.write(f"  API documentation: {address}/api/v1/docs")
         for each in tenants:
             key = demo.make_key(each, at=at)

@@ -1,5 +1,6 @@
-"""Money and changes as people read them."""
+"""Money, changes and days as people read them, in their locale."""
 
+import datetime as dt
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -7,46 +8,31 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from fatfire.kit.money import MINOR_DIGITS, round_to_minor
+from fatfire.web import formats
 from services.analytics.queries import Difference
 
 register = template.Library()
 
-MINUS = "\N{MINUS SIGN}"
-_AT_HOME = {"AUD": "$", "CAD": "$", "HKD": "$", "NZD": "$", "SGD": "$", "USD": "$"}
-_SYMBOLS = {
-    "AUD": "A$", "BRL": "R$", "CAD": "CA$", "EUR": "€", "GBP": "£", "HKD": "HK$", "ILS": "₪", "INR": "₹", "JPY": "¥",
-    "KRW": "₩", "MXN": "MX$", "NZD": "NZ$", "PHP": "₱", "SGD": "S$", "USD": "US$", "VND": "₫",
-}  # fmt: skip
-
-
-def symbol_of(currency: str, home: str) -> str:
-    """Return the currency's sign for someone who reckons in `home`: a dollar that isn't theirs says whose it is."""
-    at_home = _AT_HOME.get(currency) if currency == home else None
-    return at_home or _SYMBOLS.get(currency) or f"{currency}\N{NO-BREAK SPACE}"
-
 
 def money_text(amount: Decimal, currency: str, home: str) -> str:
     """Return the amount in the currency's minor unit, with a real minus sign: "US$1,234.50"."""
-    rounded = round_to_minor(amount, currency)
-    sign = MINUS if rounded < 0 else ""
-    return f"{sign}{symbol_of(currency, home)}{abs(rounded):,.{MINOR_DIGITS[currency]}f}"
+    return "".join(formats.money_figure(amount, currency, home))
 
 
 @register.simple_tag
 def money(amount: Decimal, currency: str, home: str = "") -> SafeString:
     """Show the amount, its cents muted. `home` is the currency that the page is in; without it, this one."""
-    whole, point, cents = money_text(amount, currency, home or currency).partition(".")
-    muted = format_html('<span class="cents">.{}</span>', cents) if point else ""
-    return format_html('<span class="num">{}{}</span>', whole, muted)
+    whole, decimals, end = formats.money_figure(amount, currency, home or currency)
+    muted = format_html('<span class="cents">{}</span>', decimals) if decimals else ""
+    sign = format_html('<span class="sign">{}</span>', end) if end else ""
+    return format_html('<span class="num">{}{}{}</span>', whole, muted, sign)
 
 
 @register.simple_tag
 def whole_change(difference: Difference, currency: str, *, owed: bool = False) -> str:
     """Return the difference in whole units with its sign: "+$50,107". `owed`: of the size of a debt, which is ≤ 0."""
     amount = (-difference.absolute if owed else difference.absolute).quantize(Decimal(1), rounding=ROUND_HALF_UP)
-    sign = "+" if amount > 0 else MINUS if amount < 0 else ""
-    return f"{sign}{symbol_of(currency, currency)}{abs(amount):,.0f}"
+    return formats.whole_money_text(amount, currency)
 
 
 @register.inclusion_tag("web/_change.html")
@@ -60,14 +46,39 @@ def change(difference: Difference, *, owed: bool = False) -> dict[str, Any]:
         return {"tone": "flat", "glyph": "•", "word": "", "text": "new" if difference.absolute else "no change"}
     size = -percent if owed else percent
     if size == 0:
-        return {"tone": "flat", "glyph": "•", "word": "unchanged", "text": "0.00%"}
+        return {"tone": "flat", "glyph": "•", "word": "unchanged", "text": formats.percent_text(size)}
     is_good = (size > 0) != owed
     return {
         "tone": "gain" if is_good else "loss",
         "glyph": "▲" if size > 0 else "▼",
         "word": "up" if size > 0 else "down",
-        "text": f"{'+' if size > 0 else MINUS}{abs(size):,.2f}%",
+        "text": formats.percent_text(size, with_plus=True),
     }
+
+
+@register.filter
+def percent(number: Decimal) -> str:
+    """Return a number of percent with one decimal: "58.1%"."""
+    return formats.percent_text(number, digits=1)
+
+
+@register.filter
+def day(on: dt.date) -> SafeString | str:
+    """Show a day; the names of months of another language are marked as such, for screen readers."""
+    return _in_language(formats.day_text(on))
+
+
+@register.simple_tag
+def moment(at: dt.datetime, time_zone: str) -> SafeString | str:
+    """Show the day and the minute of a moment in the time zone."""
+    return _in_language(formats.moment_text(at, time_zone))
+
+
+def _in_language(text: str) -> SafeString | str:
+    language = formats.language()
+    if language == "en" or not any(letter.isalpha() for letter in text):
+        return text
+    return format_html('<span lang="{}">{}</span>', language, text)
 
 
 @register.filter

@@ -6,7 +6,7 @@ from tenants.lookups import create_lookup
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0004_sign_in_request"), ("jobs", "0003_for_anyone")]
+    dependencies = [("accounts", "0004_sign_in_request"), ("jobs", "0002_for_anyone")]
 
     operations = [
         create_lookup(

@@ -20,6 +20,7 @@ from services.integration.providers.record import Malformed, Record
 API_VERSION = "2020-09-14"
 HISTORY_DAYS = 730  # the most that Plaid gives; its default is 90
 INSTITUTIONS_A_PAGE = 500
+MOST_FOUND = 10  # the most that a search gives
 
 KINDS = {
     "depository": "bank_account",
@@ -63,6 +64,12 @@ class BankRefused(DomainError):
     status, code = 409, "bank_refused"
 
 
+class InstitutionUnknown(BankRefused):
+    """The provider knows no such bank here."""
+
+    status, code = 404, "institution_unknown"
+
+
 class SyncRestart(TransientError):
     """The bank's transactions changed while they were read; the import starts again from the cursor it began with."""
 
@@ -76,6 +83,7 @@ ERRORS: dict[str, type[DomainError]] = {
     "USER_PERMISSION_REVOKED": ConsentRevoked,
     "ACCESS_NOT_GRANTED": ConsentRevoked,
     "INVALID_PUBLIC_TOKEN": PublicTokenInvalid,
+    "INVALID_INSTITUTION": InstitutionUnknown,
     "ITEM_NOT_FOUND": ItemGone,
     "INVALID_ACCESS_TOKEN": ItemGone,
     "TRANSACTIONS_SYNC_MUTATION_DURING_PAGINATION": SyncRestart,
@@ -113,10 +121,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Institution:
-    """A bank that can be linked."""
+    """A bank that can be linked; `routing_number` is one of its numbers, None when none is known."""
 
     institution_id: str
     name: str
+    routing_number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +200,16 @@ class Plaid:
         completion_redirect_uri: str | None = None,
         webhook: str | None = None,
         access_token: str | None = None,
+        routing_number: str | None = None,
     ) -> LinkToken:
         """Ask for leave to link a bank; with `access_token`, to renew the consent of a linked one.
 
-        `completion_redirect_uri` is where the hosted page sends the person afterwards.
+        `completion_redirect_uri` is where the hosted page sends the person afterwards. `routing_number` has the page
+        show that bank first; the person may still take another. It is how the document lets a client name a bank:
+        `institution_id` is there "for certain legacy use cases" only.
+
+        Raises:
+            ItemGone: the item of `access_token` is gone for good; only a new link helps.
         """
         asked: dict[str, Any] = {
             "client_name": client_name,
@@ -206,6 +221,8 @@ class Plaid:
             asked |= {"products": ["transactions"], "transactions": {"days_requested": HISTORY_DAYS}}
         else:
             asked["access_token"] = access_token
+        if routing_number is not None:
+            asked["institution_data"] = {"routing_number": routing_number}
         if webhook is not None:
             asked["webhook"] = webhook
         if hosted:
@@ -251,29 +268,58 @@ class Plaid:
             {"access_token": access_token},
             lambda answer: answer.record("item").text_or_none("institution_id"),
         )
-        if institution_id is None:
-            return None
+        return None if institution_id is None else self.institution(institution_id)
+
+    def is_signed_in(self, access_token: str) -> bool:
+        """Return whether the bank lets the item in: it has no error that only the person can mend at the bank."""
+        item = self._call("/item/get", {"access_token": access_token}, lambda answer: answer.record("item"))
+        return item.record_or_none("error") is None
+
+    def institution(self, institution_id: str) -> Institution:
+        """Return one bank.
+
+        Raises:
+            InstitutionUnknown: there is none, or not in our countries.
+        """
         return self._call(
             "/institutions/get_by_id",
             {"institution_id": institution_id, "country_codes": self._country_codes},
             lambda answer: _institution(answer.record("institution")),
         )
 
+    def search_institutions(self, query: str) -> list[Institution]:
+        """Return the banks, at most `MOST_FOUND`, whose names match `query` and that tell transactions."""
+        return self._call(
+            "/institutions/search",
+            {"query": query, "products": ["transactions"], "country_codes": self._country_codes},
+            lambda answer: [_institution(each) for each in answer.records("institutions")],
+        )
+
+    def first_institutions(self, count: int) -> list[Institution]:
+        """Return the first `count` banks (1 to 500) in the provider's own order."""
+        return self._institutions_page(count=count, offset=0)[0]
+
     def list_institutions(self) -> list[Institution]:
         """Return every bank that can be linked; several calls when there are many."""
         found: list[Institution] = []
         while True:
-            page, total = self._call(
-                "/institutions/get",
-                {"count": INSTITUTIONS_A_PAGE, "offset": len(found), "country_codes": self._country_codes},
-                lambda answer: (
-                    [_institution(each) for each in answer.records("institutions")],
-                    answer.count("total"),
-                ),
-            )
+            page, total = self._institutions_page(count=INSTITUTIONS_A_PAGE, offset=len(found))
             found.extend(page)
             if not page or len(found) >= total:
                 return found
+
+    def _institutions_page(self, *, count: int, offset: int) -> tuple[list[Institution], int]:
+        """Return a page of the banks that tell transactions, and how many there are in all."""
+        return self._call(
+            "/institutions/get",
+            {
+                "count": count,
+                "offset": offset,
+                "country_codes": self._country_codes,
+                "options": {"products": ["transactions"]},
+            },
+            lambda answer: ([_institution(each) for each in answer.records("institutions")], answer.count("total")),
+        )
 
     def accounts(self, access_token: str) -> list[BankAccount]:
         """Return the item's accounts with the balances that the bank last told."""
@@ -341,7 +387,8 @@ def _public_tokens(answer: Record) -> list[str]:
 
 
 def _institution(record: Record) -> Institution:
-    return Institution(record.text("institution_id"), record.text("name"))
+    numbers = record.texts("routing_numbers")
+    return Institution(record.text("institution_id"), record.text("name"), numbers[0] if numbers else None)
 
 
 def _bank_account(record: Record) -> BankAccount:

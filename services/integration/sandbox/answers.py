@@ -86,7 +86,7 @@ def institution(plan: InstitutionPlan) -> dict[str, Any]:
         "name": plan.name,
         "products": ["transactions"],
         "country_codes": list(plan.country_codes),
-        "routing_numbers": [],
+        "routing_numbers": [plan.routing_number],
         "oauth": False,
     }
 

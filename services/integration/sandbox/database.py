@@ -24,6 +24,10 @@ CREATE TABLE IF NOT EXISTS link_token (
     finished_at TEXT,
     public_token TEXT
 ) STRICT;
+CREATE TABLE IF NOT EXISTS highlight (
+    token TEXT PRIMARY KEY REFERENCES link_token (token),
+    routing_number TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS item (
     id TEXT PRIMARY KEY,
     institution_id TEXT NOT NULL,

@@ -18,6 +18,7 @@ LINK_TOKEN_LASTS = dt.timedelta(hours=4)
 HOSTED_LINK_LASTS = dt.timedelta(minutes=30)
 DEFAULT_HISTORY_DAYS = 90
 DEFAULT_SYNC_COUNT, MOST_SYNC_COUNT = 100, 500
+MOST_FOUND = 10
 MOST_SANDBOX_TRANSACTIONS = 10
 SANDBOX_TRANSACTION_REACH = dt.timedelta(days=14)
 
@@ -47,6 +48,7 @@ class Endpoints:
             "/item/remove": self._item_remove,
             "/institutions/get": self._institutions_get,
             "/institutions/get_by_id": self._institutions_get_by_id,
+            "/institutions/search": self._institutions_search,
             "/accounts/get": self._accounts_get,
             "/accounts/balance/get": self._accounts_get,
             "/transactions/sync": self._transactions_sync,
@@ -103,6 +105,7 @@ class Endpoints:
         redirect_uri = None if hosted is None else hosted.text_or_none("completion_redirect_uri")
         if redirect_uri is not None and urlsplit(redirect_uri).scheme not in {"http", "https"}:
             raise Problem("INVALID_FIELD", "completion_redirect_uri must be an absolute web address")
+        highlighted = request.record_or_none("institution_data")
         asked = LinkRequest(
             client_name=request.text("client_name"),
             language=request.text("language"),
@@ -112,6 +115,7 @@ class Endpoints:
             completion_redirect_uri=redirect_uri,
             history_days=_history_days(request.record_or_none("transactions"), DEFAULT_HISTORY_DAYS),
             renews_item_id=None if access_token is None else self._store.item_of_token(access_token).item_id,
+            routing_number=None if highlighted is None else highlighted.text_or_none("routing_number"),
         )
         lasts = LINK_TOKEN_LASTS if hosted is None else HOSTED_LINK_LASTS
         session = self._store.create_link_token(asked, at=self._now(), lasts=lasts)
@@ -137,10 +141,24 @@ class Endpoints:
         return {}
 
     def _institutions_get(self, request: Record, _: str) -> dict[str, Any]:
-        found = institutions_in(request.texts("country_codes"))
+        options = request.record_or_none("options")
+        found = _offering(
+            [] if options is None else options.texts_if_any("products"), institutions_in(request.texts("country_codes"))
+        )
         count, offset = request.count("count"), request.count("offset")
         page = found[offset : offset + count]
         return {"institutions": [answers.institution(plan) for plan in page], "total": len(found)}
+
+    def _institutions_search(self, request: Record, _: str) -> dict[str, Any]:
+        words = request.text("query").casefold().split()
+        if not words:
+            raise Problem("INVALID_FIELD", "query must not be empty")
+        found = [
+            plan
+            for plan in _offering(request.texts_if_any("products"), institutions_in(request.texts("country_codes")))
+            if all(word in plan.name.casefold() for word in words)
+        ]
+        return {"institutions": [answers.institution(plan) for plan in found[:MOST_FOUND]]}
 
     def _institutions_get_by_id(self, request: Record, _: str) -> dict[str, Any]:
         wanted = request.text("institution_id")
@@ -218,6 +236,11 @@ class Endpoints:
 def institutions_in(country_codes: list[str]) -> list[InstitutionPlan]:
     """Return the banks of any of these countries."""
     return [plan for plan in INSTITUTIONS.values() if set(plan.country_codes) & set(country_codes)]
+
+
+def _offering(products: list[str], plans: list[InstitutionPlan]) -> list[InstitutionPlan]:
+    """Return the banks that offer all of the products; each of them tells transactions, and nothing else."""
+    return plans if set(products) <= {"transactions"} else []
 
 
 def _history_days(options: Record | None, usual: int) -> int:

@@ -29,6 +29,7 @@ class InstitutionPlan:
     name: str
     says: str
     accounts: tuple[AccountPlan, ...]
+    routing_number: str  # begins with 99, as no real bank's does
     country_codes: tuple[str, ...] = ("US",)
 
     def account(self, key: str) -> AccountPlan:
@@ -58,6 +59,7 @@ WATTLE = InstitutionPlan(
         ),
         AccountPlan("access", "Wattle Access", "Wattle Access Line", "2602", "loan", "line of credit", 2_519_411),
     ),
+    "990000010",
 )
 BANKSIA = InstitutionPlan(
     "ins_900002",
@@ -70,12 +72,14 @@ BANKSIA = InstitutionPlan(
         AccountPlan("home", "Home loan", "Banksia Variable Home Loan", "9004", "loan", "mortgage", 20_387_194),
         AccountPlan("holiday", "Loan for vacation", "Banksia Personal Loan", "9127", "loan", "consumer", 552_192),
     ),
+    "990000020",
 )
 KURRAJONG = InstitutionPlan(
     "ins_900003",
     "Kurrajong Super",
     "Superannuation (AUD)",
     (AccountPlan("super", "Superannuation", "Kurrajong Super Growth", "5561", "investment", "retirement", 31_248_055),),
+    "990000030",
 )
 SEQUOIA = InstitutionPlan(
     "ins_900004",
@@ -109,5 +113,6 @@ SEQUOIA = InstitutionPlan(
             "USD",
         ),
     ),
+    "990000040",
 )
 INSTITUTIONS = {plan.institution_id: plan for plan in (WATTLE, BANKSIA, KURRAJONG, SEQUOIA)}

@@ -40,6 +40,7 @@ class LinkRequest:
     completion_redirect_uri: str | None
     history_days: int
     renews_item_id: str | None
+    routing_number: str | None  # of the bank to show first
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ class Links:
                     secrets.token_urlsafe(16),
                 ),
             )
+            if request.routing_number is not None:
+                connection.execute("INSERT INTO highlight VALUES (?, ?)", (token, request.routing_number))
             return self.link_session(token)
 
     def link_session(self, token: str) -> LinkSession:
@@ -93,7 +96,9 @@ class Links:
             Problem: there is no such token.
         """
         with self._database.transaction() as connection:
-            row = connection.execute("SELECT * FROM link_token WHERE token = ?", (token,)).fetchone()
+            row = connection.execute(
+                "SELECT * FROM link_token LEFT JOIN highlight USING (token) WHERE token = ?", (token,)
+            ).fetchone()
         if row is None:
             raise Problem("INVALID_LINK_TOKEN")
         return _link_session(row)
@@ -226,6 +231,7 @@ def _link_session(row: sqlite3.Row) -> LinkSession:
             completion_redirect_uri=row["completion_redirect_uri"],
             history_days=row["history_days"],
             renews_item_id=row["renews_item_id"],
+            routing_number=row["routing_number"],
         ),
         created_at=dt.datetime.fromisoformat(row["created_at"]),
         expires_at=dt.datetime.fromisoformat(row["expires_at"]),

@@ -87,9 +87,13 @@ class LinkPage:
     def _form(self, session: LinkSession, error: str | None = None) -> str:
         client = html.escape(session.request.client_name)
         if session.request.renews_item_id is None:
-            plans = institutions_in(list(session.request.country_codes))
+            wanted = session.request.routing_number
+            plans = sorted(
+                institutions_in(list(session.request.country_codes)), key=lambda plan: plan.routing_number != wanted
+            )
             choices = "".join(
-                f'<label><input type="radio" name="institution_id" value="{html.escape(plan.institution_id)}" required>'
+                f'<label><input type="radio" name="institution_id" value="{html.escape(plan.institution_id)}" required'
+                f"{' checked' if plan.routing_number == wanted else ''}>"
                 f"<span>{html.escape(plan.name)}<small>{html.escape(plan.says)}</small></span></label>"
                 for plan in plans
             )

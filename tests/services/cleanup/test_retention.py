@@ -164,7 +164,7 @@ def test_job_that_is_tried_again_meanwhile_stays(database, admin):
 
 PLANS = [
     ("telemetry_invocation", "started_at", "telemetry_newest_of_all"),
-    ("jobs_job", "finished_at", "jobs_job_ended"),
+    ("jobs_job", "finished_at", "jobs_job_finished"),
     ("telemetry_requestcount", "minute", "telemetry_one_count_per_minute"),
 ]
 

@@ -16,7 +16,7 @@ from fatfire.kit import http
 from services.core import operations as core
 from services.core.models import Asset, Portfolio, Transaction, Valuation
 from services.integration import operations
-from services.integration.models import Link, LinkedAccount, LinkState
+from services.integration.models import LeftOut, Link, LinkedAccount, LinkState
 from services.integration.providers.plaid import ConsentRevoked, PublicTokenInvalid
 from services.integration.sandbox.answers import exact_json
 from services.integration.sandbox.institutions import WATTLE
@@ -568,6 +568,52 @@ def test_account_without_a_currency_is_left_out_with_its_transactions(bank, run_
         ]
         output = JobStep.objects.get(job=job).output
     assert (output["accounts"], output["skipped"]) == (3, 1)
+
+
+def test_account_without_a_currency_is_read_once_a_person_says_it(bank, run_jobs, sync_from):
+    """The bank goes on telling none; its transactions, passed over until then, are all read."""
+    linked = link_bank(bank)
+    sync_from(linked, in_points)
+    with tenant(linked.tenant_id):
+        account = LinkedAccount.objects.get(name="Low Rate Platinum")
+        assert (account.left_out, account.asset_id) == (LeftOut.CURRENCY, None)
+
+        operations.set_account_currency(account_id=account.id, currency="NZD", at=NOW)
+    job = sync_from(linked, in_points)
+
+    assert job.state == State.SUCCEEDED
+    assert kept_of(linked) == told_by(bank, linked)
+    assert balances_kept_of(linked, TODAY) == balances_told_by(bank, linked)
+    with tenant(linked.tenant_id):
+        card = Asset.objects.get(name="Low Rate Platinum")
+    assert (card.currency, card.side, card.kind) == ("NZD", "debt", "credit_card")
+
+
+def test_account_that_was_left_out_is_read_from_its_first_day_when_the_bank_tells_a_currency(
+    bank, run_jobs, sync_from, sync
+):
+    linked = link_bank(bank)
+    sync_from(linked, in_points)
+
+    sync(linked)  # from its cursor on, with the currency; then once more, from the beginning
+
+    assert kept_of(linked) == told_by(bank, linked)
+    assert link_of(linked).cursor != ""
+
+
+def without_digits(account):
+    account["mask"] = None
+    return account
+
+
+def test_accounts_without_last_digits_can_not_be_told_from_others_and_count(bank, run_jobs, sync_from):
+    linked = link_bank(bank)
+
+    sync_from(linked, without_digits)
+
+    with tenant(linked.tenant_id):
+        assert set(LinkedAccount.objects.values_list("identity", flat=True)) == {None}
+        assert Asset.objects.count() == 4
 
 
 def with_long_names(account):

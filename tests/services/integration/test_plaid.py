@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from decimal import Decimal
 
+import httpx
 import pytest
 
 from fatfire.kit import http
@@ -15,6 +16,7 @@ from services.integration.providers.plaid import (
     BankUnavailable,
     ConsentRevoked,
     Institution,
+    InstitutionUnknown,
     Item,
     ItemGone,
     Plaid,
@@ -98,16 +100,69 @@ def test_item_shows_no_token_in_its_repr():
 def test_institution_of_names_the_bank(bank):
     item = bank.link(KURRAJONG.institution_id)
 
-    assert bank.plaid.institution_of(item.access_token) == Institution("ins_900003", "Kurrajong Super")
+    assert bank.plaid.institution_of(item.access_token) == Institution("ins_900003", "Kurrajong Super", "990000030")
 
 
 def test_list_institutions_names_every_bank(bank):
     assert bank.plaid.list_institutions() == [
-        Institution("ins_900001", "Wattle Bank"),
-        Institution("ins_900002", "Banksia Mutual"),
-        Institution("ins_900003", "Kurrajong Super"),
-        Institution("ins_900004", "Sequoia Trust"),
+        Institution("ins_900001", "Wattle Bank", "990000010"),
+        Institution("ins_900002", "Banksia Mutual", "990000020"),
+        Institution("ins_900003", "Kurrajong Super", "990000030"),
+        Institution("ins_900004", "Sequoia Trust", "990000040"),
     ]
+
+
+FOUND = [
+    ("wattle", ["Wattle Bank"]),
+    ("BANK", ["Wattle Bank", "Banksia Mutual"]),
+    ("trust sequoia", ["Sequoia Trust"]),
+    ("no such bank", []),
+]
+
+
+@pytest.mark.parametrize(("query", "names"), FOUND)
+def test_search_finds_banks_by_words_of_their_names(bank, query, names):
+    found = bank.plaid.search_institutions(query)
+
+    assert sorted(each.name for each in found) == sorted(names)
+
+
+def test_first_institutions_are_as_many_as_asked_for(bank):
+    assert [each.name for each in bank.plaid.first_institutions(2)] == ["Wattle Bank", "Banksia Mutual"]
+
+
+def test_institution_that_nobody_knows_is_a_named_error(bank):
+    with pytest.raises(InstitutionUnknown):
+        bank.plaid.institution("ins_0")
+
+
+def test_named_bank_is_first_and_chosen_on_the_hosted_page(bank):
+    number = bank.plaid.institution(SEQUOIA.institution_id).routing_number
+    created = bank.plaid.create_link_token("user-1", "en", ["US"], routing_number=number)
+    unnamed = bank.plaid.create_link_token("user-1", "en", ["US"])
+
+    with httpx.Client(trust_env=False) as browser:
+        page, plain = (browser.get(each.hosted_url).text for each in (created, unnamed))
+
+    first = f'value="{SEQUOIA.institution_id}" required checked'
+    assert page.index(first) < page.index(WATTLE.institution_id)
+    assert page.count("checked") == 1
+    assert "checked" not in plain
+
+
+@pytest.mark.parametrize(("answer", "signed_in"), [("approve", True), ("cancel", False)])
+def test_bank_lets_in_again_once_the_person_renewed(bank, answer, signed_in):
+    item = bank.link()
+    bank.sandbox("/sandbox/item/reset_login", access_token=item.access_token)
+    assert not bank.plaid.is_signed_in(item.access_token)
+
+    created = bank.plaid.create_link_token("user-1", "en", ["US"], access_token=item.access_token)
+    with httpx.Client(trust_env=False) as browser:
+        assert "Wattle Bank asks you to sign in again" in browser.get(created.hosted_url).text
+        browser.post(created.hosted_url, data={"answer": answer})
+
+    assert bank.plaid.is_signed_in(item.access_token) is signed_in
+    assert bank.plaid.get_link_result(created.token) == []
 
 
 # Plaid says what a debt owes as a positive number; ours is negative.
@@ -442,7 +497,7 @@ def test_a_reset_login_revokes_consent_until_the_person_renews_it(bank):
     for call in (bank.plaid.accounts, bank.plaid.refresh, lambda token: bank.plaid.sync_page(token, None)):
         with pytest.raises(ConsentRevoked):
             call(item.access_token)
-    assert bank.plaid.institution_of(item.access_token) == Institution("ins_900001", "Wattle Bank")
+    assert bank.plaid.institution_of(item.access_token) == Institution("ins_900001", "Wattle Bank", "990000010")
 
     bank.store.set_login_required(item.item_id, False)
     assert len(bank.plaid.accounts(item.access_token)) == 4

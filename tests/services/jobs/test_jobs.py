@@ -8,6 +8,8 @@ import uuid
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from services.jobs import operations as jobs
 from services.jobs import queries
@@ -663,3 +665,15 @@ def test_lists_of_jobs_are_filtered(owner, single, diamond):
     assert listed == {"all": {single, diamond}, "kind": {single}, "state": {diamond}, "subject": set()}
     assert steps == ["first", "left", "right", "last"]
     assert dt.timedelta(0) == job_now(single).finished_at - AT
+
+
+def test_newest_jobs_of_subjects_are_found_by_their_index(owner, single):
+    with tenant(owner), connection.cursor() as cursor:
+        with CaptureQueriesContext(connection) as captured:
+            found = queries.newest_jobs(subject_ids=[single.subject_id])
+        cursor.execute("SET LOCAL enable_seqscan = off")  # a table of one row is read at once
+        cursor.execute(f"EXPLAIN {captured[0]['sql']}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert found == {single.subject_id: single}
+    assert "jobs_job_newest_of_subject" in plan

@@ -1,12 +1,11 @@
 "use strict";
 
-const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
-
 // A chart that the server drew: reading its values by pointer and by keyboard.
 function readable(chart) {
   if (chart.dataset.ready) return;
   chart.dataset.ready = "yes";
   const points = JSON.parse(document.getElementById("chart-points").textContent);
+  const estimated = new Set(points.estimated);
   const last = points.days.length - 1;
   const plot = chart.querySelector(".plot");
   const cross = chart.querySelector(".cross");
@@ -25,7 +24,7 @@ function readable(chart) {
   function show(index, aloud) {
     at = Math.max(0, Math.min(last, index));
     const x = points.x[at] / 100 * plot.clientWidth;
-    const day = dayFormat.format(new Date(points.days[at]));
+    const day = points.days[at] + (estimated.has(at) ? " (estimated)" : "");
     cross.hidden = tip.hidden = false;
     cross.style.transform = `translateX(${x}px)`;
     tip.replaceChildren(element("p", "", day));
@@ -72,6 +71,15 @@ function readableCharts() {
   document.querySelectorAll("[data-chart]").forEach(readable);
 }
 
+// The server knows currencies by their codes; the browser has their names.
+function nameCurrencies() {
+  const names = new Intl.DisplayNames("en", { type: "currency" });
+  document.querySelectorAll("[data-currency]").forEach(each => {
+    const name = names.of(each.dataset.currency);
+    each.textContent = each.textContent ? `${name} · ${each.textContent}` : name;
+  });
+}
+
 function markTheme() {
   const chosen = document.documentElement.dataset.theme || "";
   document.querySelectorAll("[data-theme-choice]").forEach(button => {
@@ -90,9 +98,29 @@ function chooseTheme(theme) {
   markTheme();
 }
 
-readableCharts();
+// What went well leaves by itself, though not while someone reads it; what went wrong stays until it is dismissed.
+function leaveLater(said) {
+  if (said.dataset.leaves) return;
+  said.dataset.leaves = "yes";
+  let timer;
+  const reconsider = () => {
+    clearTimeout(timer);
+    if (!said.matches(":hover, :focus-within")) timer = setTimeout(() => said.remove(), 8000);
+  };
+  for (const moved of ["pointerenter", "pointerleave", "focusin"]) said.addEventListener(moved, reconsider);
+  said.addEventListener("focusout", () => setTimeout(reconsider));
+  reconsider();
+}
+
+function prepare() {
+  readableCharts();
+  document.querySelectorAll("[data-leaves]").forEach(leaveLater);
+}
+
+prepare();
+nameCurrencies();
 markTheme();
-document.body.addEventListener("htmx:afterSettle", readableCharts);
+document.body.addEventListener("htmx:afterSettle", prepare);
 document.addEventListener("click", event => {
   const choice = event.target.closest("[data-theme-choice]");
   if (choice) chooseTheme(choice.dataset.themeChoice);
@@ -100,6 +128,10 @@ document.addEventListener("click", event => {
   document.querySelectorAll("details.menu[open]").forEach(menu => {
     if (choice || !menu.contains(event.target)) menu.open = false;
   });
+});
+document.addEventListener("submit", event => {
+  // What htmx has put into the address since the page was loaded is kept.
+  if (event.target.matches("[data-here]")) event.target.elements.next.value = location.pathname + location.search;
 });
 document.addEventListener("keydown", event => {
   if (event.key !== "Escape") return;

@@ -6,7 +6,7 @@ from tenants.lookups import create_lookup
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0002_indexes_for_operators")]
+    dependencies = [("jobs", "0001_initial")]
 
     operations = [
         create_lookup(

@@ -1,0 +1,1 @@
+"""How the console writes what Django formats, by language."""
