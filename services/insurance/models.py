@@ -76,6 +76,7 @@ class Policy(TenantModel):
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta(TenantModel.Meta):
+        verbose_name_plural = "policies"
         constraints: ClassVar = [
             *TenantModel.Meta.constraints,
             SameTenant("portfolio"),

@@ -7,6 +7,8 @@ Not a test: pytest runs it because the site, the households and the browser are 
 from html import escape
 from pathlib import Path
 
+from django.contrib import admin
+from django.urls import reverse
 from playwright.sync_api import Page
 
 from tests.browser.catalogue import looks
@@ -38,6 +40,14 @@ def test_screens(world, context_of, capsys):  # noqa: F811
         names.append(str(look))
         with capsys.disabled():
             print(look)
+    for name, path in _console():
+        with visit(context_of("operator", scripts=True), world.url + path) as seen:
+            assert seen.status == 200, name
+            for kind, (scheme, _) in KINDS.items():
+                seen.page.emulate_media(color_scheme=scheme)
+                seen.page.reload()  # the console's theme asks for the scheme when it is loaded
+                _take(seen.page, kind, SCREENS / f"{name}-{kind}.png", full_page=True)
+        names.append(name)
     sections = "".join(_section(name) for name in names)
     (SCREENS / "index.html").write_text(_SHEET.format(count=len(names), sections=sections))
     with capsys.disabled():
@@ -54,6 +64,15 @@ def test_pictures(world, context_of):  # noqa: F811
                 path = PICTURES / f"{look}-{kind}.png"
                 _take(seen.page, kind, path, full_page=False)
                 assert path.stat().st_size <= MOST_BYTES, path
+
+
+def _console() -> list[tuple[str, str]]:
+    """Return the name and the path of the console's dashboard and of each of its lists."""
+    named = {
+        model._meta.model_name: f"{model._meta.app_label}_{model._meta.model_name}" for model in admin.site._registry
+    }
+    lists = [(f"console-{name}", reverse(f"admin:{long}_changelist")) for name, long in sorted(named.items())]
+    return [("console", reverse("admin:index")), *lists]
 
 
 def _take(page: Page, kind: str, path: Path, *, full_page: bool) -> None:

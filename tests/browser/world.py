@@ -47,7 +47,10 @@ TODAY = clock.local_date(AT, ZONE)
 
 @dataclass(frozen=True)
 class World:
-    """The running site at `url`; for each who of the catalogue their tenant, and the cookie of their session."""
+    """The running site at `url`; for each who of the catalogue their tenant, and the cookie of their session.
+
+    The operator of the console has a cookie only.
+    """
 
     url: str
     tenants: dict[str, Tenant]
@@ -98,6 +101,7 @@ def _world(url: str) -> World:
         host = Membership.objects.get(tenant=tenants["troubled"], role=Role.OWNER).user
         Membership.objects.create(tenant=home, user=host, role=Role.VIEWER, created_at=AT)
     cookies = {who: _sign_in(each, Role.VIEWER if who == "viewer" else Role.OWNER) for who, each in tenants.items()}
+    cookies["operator"] = _follow(demo.make_operator_path(at=AT)).cookies["sessionid"].value
     return World(url, tenants, cookies)
 
 
@@ -112,10 +116,16 @@ def _sign_in(home: Tenant, role: Role) -> str:
     """Return the cookie of a session of the tenant's oldest member with the role."""
     with tenant(home.id):
         user_id = Membership.objects.filter(role=role).earliest("created_at", "id").user_id
-    client = Client()
-    assert client.post(f"/sign-in/{create_sign_in_token(user_id=user_id, at=AT)}").status_code == 302
+    client = _follow(f"/sign-in/{create_sign_in_token(user_id=user_id, at=AT)}")
     assert client.post("/switch-tenant", {"tenant": home.id}).status_code == 302
     return client.cookies["sessionid"].value
+
+
+def _follow(link: str) -> Client:
+    """Return a browser that has used the link to sign in."""
+    client = Client()
+    assert client.post(link).status_code == 302
+    return client
 
 
 def _portfolio(name: str) -> Portfolio:

@@ -105,6 +105,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name_plural": "policies",
                 "abstract": False,
                 "indexes": [
                     models.Index(fields=["tenant", "created_at", "id"], name="insurance_policy_oldest"),
