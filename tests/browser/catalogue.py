@@ -17,9 +17,13 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from playwright.sync_api import Page
 
 from services.accounts.models import ApiKey
+from services.cleanup.jobs import DELETE_PORTFOLIO
 from services.core.models import MANUAL, Asset, Portfolio
 from services.insurance.models import Policy
+from services.integration.jobs import SYNC_LINK
 from services.integration.models import Link, LinkedAccount, LinkState
+from services.jobs.jobs import JobKind
+from services.jobs.models import Job, State
 from services.receipts.models import Receipt
 from services.tax.models import TaxYear
 
@@ -101,6 +105,10 @@ def _portfolio() -> dict[str, object]:
     return {"portfolio_id": Portfolio.objects.earliest("created_at", "id").id}
 
 
+def _job(kind: JobKind, **wanted: object) -> Callable[[], dict[str, object]]:
+    return lambda: {"job_id": Job.objects.filter(kind=kind.name, **wanted).earliest("created_at", "id").id}
+
+
 def _link(state: LinkState) -> Callable[[], dict[str, object]]:
     return lambda: {"link_id": Link.objects.filter(state=state).earliest("institution", "id").id}
 
@@ -147,6 +155,12 @@ PAGES: dict[str, tuple[Look, ...]] = {
     ),
     "finish-link": (Look(who="linker", arguments=_link(LinkState.PENDING)),),
     "remove-link": (Look(arguments=_link(LinkState.ACTIVE)),),
+    "job": (
+        Look(who="troubled", arguments=_job(DELETE_PORTFOLIO)),
+        Look("failed", who="troubled", arguments=_job(SYNC_LINK, state=State.FAILED)),
+        Look("done", arguments=_job(SYNC_LINK)),
+        Look("viewer", who="viewer", arguments=_job(SYNC_LINK)),
+    ),
     "net-worth": (
         Look(),
         Look("all", query="?range=all"),
@@ -186,6 +200,11 @@ PAGES: dict[str, tuple[Look, ...]] = {
         Look("not-allowed", who="viewer", arguments=_portfolio, status=403),
     ),
     "portfolio-currency": (Look(arguments=_portfolio),),
+    "delete-portfolio": (
+        Look(arguments=_portfolio),
+        Look("refused", arguments=_portfolio, act=filling("Delete portfolio", typed="Fortune"), status=422),
+        Look("not-allowed", who="viewer", arguments=_portfolio, status=403),
+    ),
     "sign-in": (
         Look(who=""),
         Look("refused", who="", act=filling("Send me a link", email="alex"), status=422),
@@ -226,6 +245,10 @@ PAGES: dict[str, tuple[Look, ...]] = {
 }
 
 NO_PAGES: dict[str, str] = {
+    "retry-job": "takes a form and shows the job",
+    "cancel-job": "takes a form and shows the job",
+    "resume-deletion": "takes a form and shows the job that deletes",
+    "restore-portfolio": "takes a form and shows the portfolios",
     "job-toast": "a part of the bank accounts, seen in their state troubled",
     "refresh-link": "takes a form and shows the bank accounts, or their toasts",
     "count-twins": "takes a form and shows the bank accounts",

@@ -24,6 +24,8 @@ from fatfire.kit import clock, http
 from fatfire.kit.serving import Server
 from services.accounts import operations as accounts
 from services.accounts.sign_in import create_sign_in_token
+from services.cleanup.jobs import DELETE_ASSETS, REMOVE_LINKS
+from services.cleanup.operations import request_portfolio_deletion
 from services.core import operations as core
 from services.core.models import Asset, AssetKind, Portfolio, Side
 from services.integration.jobs import SYNC_LINK
@@ -31,7 +33,7 @@ from services.integration.models import Link, LinkedAccount, LinkState
 from services.integration.sandbox.app import CLIENT_ID, SECRET
 from services.integration.sandbox.server import serve
 from services.jobs import operations as jobs
-from services.jobs.models import Job, State
+from services.jobs.models import Job, JobStep, State
 from tenants.isolation import operator, tenant
 from tenants.models import Membership, Tenant, User
 from tenants.permissions import Role
@@ -136,6 +138,7 @@ def _fill_troubled() -> None:
     """Fill the household with what makes pages look bad: long names, large amounts, a bank in every state."""
     portfolio = _portfolio("The family's investments and everything else together")
     _portfolio("Company")
+    _begin_deletion(_portfolio("The house by the lake, with all that went on in it over the years"))
     _link(portfolio, "", LinkState.PENDING)
     revoked = _link(portfolio, "Coastal Credit Union", LinkState.REVOKED, read=dt.timedelta(days=23))
     _account(revoked, "Offset account", "18422.17", on=TODAY - dt.timedelta(days=23))
@@ -157,6 +160,20 @@ def _fill_troubled() -> None:
         side=Side.DEBT, currency="AUD", at=AT,
     )  # fmt: skip
     core.set_value(asset_id=loan.id, on=TODAY, value=Decimal("-25000.00"), at=AT)
+
+
+def _begin_deletion(portfolio: Portfolio) -> None:
+    """Stop its deletion after the banks, while the portfolio can still be kept."""
+    core.create_asset(
+        portfolio_id=portfolio.id, name="House", kind=AssetKind.PROPERTY, side=Side.ASSET, currency="AUD", at=AT
+    )
+    job = request_portfolio_deletion(portfolio_id=portfolio.id, at=AT)
+    Job.objects.filter(id=job.id).update(state=State.RUNNING, started_at=AT)
+    steps = JobStep.objects.filter(job=job)
+    steps.filter(name=REMOVE_LINKS).update(
+        state=State.SUCCEEDED, attempts=2, started_at=AT, finished_at=AT, output={"links": 0}
+    )
+    steps.filter(name=DELETE_ASSETS).update(state=State.QUEUED)
 
 
 def _link(portfolio: Portfolio, institution: str, state: LinkState, read: dt.timedelta | None = None) -> Link:
@@ -182,3 +199,7 @@ def _account(link: Link, name: str, value: str | None, *, on: dt.date) -> Asset:
 def _job(link: Link, **progress: object) -> None:
     job = jobs.enqueue(kind=SYNC_LINK, subject_id=link.id, at=AT)
     Job.objects.filter(id=job.id).update(**progress)
+    shown = {name: value for name, value in progress.items() if not name.startswith("progress_")}
+    if progress["state"] == State.RUNNING:
+        shown["lease_until"] = AT + dt.timedelta(seconds=SYNC_LINK.lease_s)
+    JobStep.objects.filter(job=job).update(**shown, attempts=1)

@@ -17,7 +17,10 @@ from tests.services.receipts.rows import make_receipt
 
 
 def full_portfolio(*, name: str = "Family", days: int = 3) -> UUID:
-    """Return a portfolio in the open scope: two assets with `days` days of history, a removed link, and records."""
+    """Return a portfolio in the open scope with a row of everything.
+
+    Two assets with `days` days of history, records, and a removed link, which left one of its two accounts out.
+    """
     portfolio = make_portfolio(name=name)
     house, account = make_asset(portfolio, name="House"), make_asset(portfolio, name="Everyday")
     for asset in (house, account):
@@ -29,6 +32,7 @@ def full_portfolio(*, name: str = "Family", days: int = 3) -> UUID:
     make_receipt(portfolio, transaction_id=paid.id)
     link = Link.objects.create(portfolio=portfolio, provider="plaid", state=LinkState.REMOVED, created_at=AT)
     LinkedAccount.objects.create(link=link, asset=account, external_id=str(account.id))
+    LinkedAccount.objects.create(link=link, external_id=f"left out of {link.id}")
     roll_up_portfolio(portfolio_id=portfolio.id, at=AT)
     return portfolio.id
 

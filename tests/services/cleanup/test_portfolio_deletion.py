@@ -21,7 +21,7 @@ from services.insurance import queries as insurance_queries
 from services.insurance.models import Policy
 from services.integration import operations as integration
 from services.integration import queries as integration_queries
-from services.integration.models import Link
+from services.integration.models import Link, LinkedAccount
 from services.jobs import operations as jobs
 from services.jobs.models import Job, JobStep
 from services.receipts import operations as receipts
@@ -113,7 +113,7 @@ def test_each_step_tells_what_it_was_given_and_what_it_did(home, portfolio_id):
     ]
     assert [step.output for step in steps.values()] == [
         {"links": 0},
-        {"receipts": 1, "policies": 1, "linked_accounts": 1, "links": 1, "transactions": 2, "values": 4},
+        {"receipts": 1, "policies": 1, "linked_accounts": 2, "links": 1, "transactions": 2, "values": 4},
         {"asset_days": 6, "assets": 2},
         {"portfolio_days": 3, "rollup_states": 1},
         {"portfolios": 1},
@@ -124,6 +124,7 @@ def test_each_step_tells_what_it_was_given_and_what_it_did(home, portfolio_id):
 def test_it_is_hidden_at_once_with_all_that_is_in_it(home, portfolio_id):
     with tenant(home):
         asset = Asset.objects.get(name="Everyday")
+        account = LinkedAccount.objects.get(asset=None)
         link, policy, receipt = Link.objects.get(), Policy.objects.get(), Receipt.objects.get()
     request(home, portfolio_id)
 
@@ -134,6 +135,7 @@ def test_it_is_hidden_at_once_with_all_that_is_in_it(home, portfolio_id):
         assert not insurance_queries.list_policies().exists()
         assert not receipt_queries.list_receipts().exists()
         assert not integration_queries.list_links().exists()
+        assert not integration_queries.list_linked_accounts(portfolio_id=portfolio_id).exists()
         for found, error in (
             (lambda: core_queries.get_portfolio(portfolio_id=portfolio_id), Portfolio),
             (lambda: core_queries.get_asset(asset_id=asset.id), Asset),
@@ -141,6 +143,7 @@ def test_it_is_hidden_at_once_with_all_that_is_in_it(home, portfolio_id):
             (lambda: insurance_queries.get_policy(policy_id=policy.id), Policy),
             (lambda: receipt_queries.get_receipt(receipt_id=receipt.id), Receipt),
             (lambda: integration_queries.get_link(link_id=link.id), Link),
+            (lambda: integration_queries.get_linked_account(account_id=account.id), LinkedAccount),
         ):
             with pytest.raises(error.DoesNotExist):
                 found()
@@ -174,6 +177,22 @@ WRITES = {  # what is tried -> (the refusal, how)
     "delete a policy": (Policy.DoesNotExist, lambda at: insurance.delete_policy(policy_id=at["policy"].id, at=AT)),
     "delete a receipt": (Receipt.DoesNotExist, lambda at: receipts.delete_receipt(receipt_id=at["receipt"].id, at=AT)),
     "read from a bank": (Link.DoesNotExist, lambda at: integration.request_sync(link_id=at["link"].id, at=AT)),
+    "renew a bank": (
+        Link.DoesNotExist,
+        lambda at: integration.start_renewal(
+            tenant_id=at["portfolio"].tenant_id, link_id=at["link"].id, user_id=uuid.uuid4(), at=AT
+        ),
+    ),
+    "count a bank's twins": (Link.DoesNotExist, lambda at: integration.count_twins(link_id=at["link"].id, at=AT)),
+    "count an account left out": (
+        LinkedAccount.DoesNotExist,
+        lambda at: integration.set_account_currency(account_id=at["left out"].id, currency="AUD", at=AT),
+    ),
+    "reckon an asset in another currency": (
+        Asset.DoesNotExist,
+        lambda at: core.change_currency(asset_id=at["asset"].id, currency="USD", at=AT),
+    ),
+    "open an asset again": (Asset.DoesNotExist, lambda at: core.reopen_asset(asset_id=at["asset"].id, at=AT)),
     "remove a bank": (Link.DoesNotExist, lambda at: integration.request_removal(link_id=at["link"].id, at=AT)),
 }
 
@@ -188,6 +207,7 @@ def test_nothing_is_written_into_it(home, portfolio_id, refusal, write):
             "policy": Policy.objects.get(),
             "receipt": Receipt.objects.get(),
             "link": Link.objects.get(),
+            "left out": LinkedAccount.objects.get(asset=None),
         }
     request(home, portfolio_id)
     with tenant(home):
