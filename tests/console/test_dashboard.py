@@ -142,7 +142,7 @@ def test_graph_draws_a_diamond(home):
 
     graph = graph_of("test.diamond", steps)
 
-    assert [(box.x, box.y) for box in graph.boxes] == [(0, 0), (216, 0), (216, 68), (432, 0)]
-    assert (graph.width, graph.height, len(graph.lines)) == (600, 120, 4)
+    assert [(box.x, box.y) for box in graph.boxes] == [(0, 0), (236, 0), (236, 68), (472, 0)]
+    assert (graph.width, graph.height, len(graph.lines)) == (668, 120, 4)
     assert graph_of("pets.feed", steps).lines == ()
     assert graph_of("test.diamond", []).boxes == ()

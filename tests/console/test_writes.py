@@ -294,7 +294,7 @@ def test_steps_show_what_happened_to_them(client, home):
     page = messages(client, f"/admin/jobs/job/{job.id}/change/")
 
     assert page.count('<path d="M') == 4  # first to left and right, each of them to last
-    assert 'aria-label="first: Succeeded, left: Failed, right: Cancelled, last: Cancelled"' in page
+    assert 'aria-label="First: Succeeded, Left: Failed, Right: Cancelled, Last: Blocked"' in page
     for words in ("{&quot;rows&quot;: 12}", "{&quot;page&quot;: 3}", "It &lt;b&gt;broke&lt;/b&gt;.", "<strong>broken"):
         assert words in page
 
