@@ -114,7 +114,7 @@ def enqueue_for_anyone(*, kind: JobKind, subject_id: UUID, at: dt.datetime) -> N
     app_tenant may not write the platform's jobs; an SQL function does it for the few kinds that anyone may ask for.
 
     Raises:
-        ValueError: the kind is none of those (jobs/migrations/0003_for_anyone.py).
+        ValueError: the kind is none of those (jobs/migrations/0002_for_anyone.py).
     """
     request_id = structlog.contextvars.get_contextvars().get("request_id", "")
     with connection.cursor() as cursor:

@@ -38,6 +38,7 @@ class Jobs(RuleBasedStateMachine):
     def begin(self):
         self.owner = make_tenant().id
         self.at = AT
+        self.asked = {}  # job -> its number: ids are random, and the same choices must mean the same jobs
         self.claims = []
         self.holding = {}  # step -> the only claim of it that may write
         self.leases = {}  # step -> until when that claim holds although nothing is heard of it
@@ -49,7 +50,7 @@ class Jobs(RuleBasedStateMachine):
             steps = list(JobStep.objects.all())
             return [
                 (job, {s.name: s for s in steps if s.job_id == job.id})
-                for job in Job.objects.order_by("created_at", "id")
+                for job in sorted(Job.objects.all(), key=lambda job: self.asked[job.id])
             ]
 
     def pick(self, index, states):
@@ -65,6 +66,7 @@ class Jobs(RuleBasedStateMachine):
         with tenant(self.owner):
             job = jobs.enqueue(kind=kind, subject_id=SUBJECT, at=self.at)
         assert job.state in OPEN
+        self.asked.setdefault(job.id, len(self.asked))
         self.unserved.add((kind.name, SUBJECT))
 
     @rule(index=INDEX)
