@@ -1,5 +1,6 @@
 """The pages of the portfolios, without a browser."""
 
+import datetime as dt
 import re
 from contextlib import ExitStack
 
@@ -11,7 +12,7 @@ from services.core.models import Portfolio
 from tenants.isolation import operator, tenant
 from tenants.models import Membership
 from tenants.permissions import Role
-from tests.factories import make_asset, make_portfolio, make_tenant, set_value
+from tests.factories import AT, make_asset, make_portfolio, make_tenant, set_value
 
 GOOD = {"name": "Second", "currency": "usd", "time_zone": "America/New_York"}
 
@@ -106,7 +107,8 @@ def test_portfolio_is_renamed_and_reckoned_otherwise(home, client):
 
 def test_list_shows_what_each_is_worth(home, client, run_jobs):
     with tenant(home.id):
-        first, _ = make_portfolio(name="First"), make_portfolio(name="Second", currency="USD")
+        first, second = make_portfolio(name="First"), make_portfolio(name="Second", currency="USD")
+        Portfolio.objects.filter(id=second.id).update(created_at=AT + dt.timedelta(minutes=1))  # the first is shown
         set_value(make_asset(first), "1234.50")
     assert "no value yet" in client.get("/portfolios").content.decode()
 
