@@ -1,5 +1,6 @@
 """Rows of tenants that operators may add and change in the console, by the same operations as everyone else."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
@@ -42,18 +43,19 @@ class WritingForm(forms.ModelForm):  # type: ignore[type-arg]
 class WritableAdmin(TenantRowAdmin):
     """Rows that are added and changed through operations, run as the tenant that the form's values name.
 
-    Where nothing else in them does, a new row's form has a field `household`.
+    Of a row without a portfolio, the form of a new one has a field `household`, and the subclass its own `tenant_of`.
     """
 
     form = WritingForm
 
     def tenant_of(self, values: dict[str, Any]) -> UUID:
-        """Return the tenant that a new row is for."""
-        raise NotImplementedError
+        """Return the tenant that a new row is for: that of its portfolio."""
+        tenant_id: UUID = values["portfolio"].tenant_id
+        return tenant_id
 
+    @abstractmethod
     def write(self, row: Any, values: dict[str, Any]) -> Model:
         """Make a row of the values, or (given one) change it, by an operation of the service."""
-        raise NotImplementedError
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return whether an operator asks."""

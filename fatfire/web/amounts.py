@@ -49,6 +49,11 @@ def _example_in(words: str) -> str:
 _with_example = lazy(_example_in, str)
 
 
+def typed_amount(amount: Decimal | None, currency: str) -> str:
+    """Return what stands in the field of an amount that isn't negative, as `read_amount` reads it; nothing for None."""
+    return "" if amount is None else formats.number_text(amount, MINOR_DIGITS[currency])
+
+
 def read_amount(text: str, currency: str) -> Decimal:
     """Return the amount that a person typed, exact and never below zero.
 

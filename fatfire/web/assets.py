@@ -18,7 +18,7 @@ from fatfire.web.access import page
 from fatfire.web.amounts import amount_field, with_amounts
 from fatfire.web.flash import see_other
 from fatfire.web.forms import CurrencyField, FormPage, attempt, day_field, is_saved, name_field
-from fatfire.web.shell import Shell, may_write, shell_of, show
+from fatfire.web.shell import may_write, shell_of, show, show_form
 from services.core import operations, queries
 from services.core.models import MANUAL, Asset, AssetKind, Portfolio, Side, Valuation
 from tenants.permissions import Role, requires
@@ -147,7 +147,7 @@ def add(request: HttpRequest) -> HttpResponse:
         "Add property or other", f"To {portfolio.name}. You keep its value up to date by hand.", "Add",
         reverse("assets"),
     )  # fmt: skip
-    return _show_form(request, shell, form, words)
+    return show_form(request, shell, form, words)
 
 
 def _create(portfolio: Portfolio, values: dict[str, Any]) -> Asset:
@@ -172,7 +172,7 @@ def show_one(request: HttpRequest, asset_id: UUID) -> HttpResponse:
     """Show what something was worth when, newest first; a value that is sent is written."""
     asset = _manual_asset(asset_id)
     shell = shell_of(request, _ACTIVE)
-    portfolio = _portfolio_of(asset, shell)
+    portfolio = shell.portfolio_of(asset)
     form = ValueForm(request.POST if request.method == "POST" else None, asset=asset, today=_today(portfolio))
     if request.method == "POST" and is_saved(form, lambda values: _set_value(asset, values, at=now())):
         return see_other(request, _path(asset), saying="Value saved")
@@ -204,7 +204,7 @@ def rename(request: HttpRequest, asset_id: UUID) -> HttpResponse:
     ):
         return see_other(request, _path(asset), saying="Name saved")
     words = FormPage(f"Rename {asset.name}", "Shown everywhere in fatfire.", "Save name", _path(asset))
-    return _show_form(request, shell_of(request, _ACTIVE), form, words)
+    return show_form(request, shell_of(request, _ACTIVE), form, words)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -216,7 +216,7 @@ def close(request: HttpRequest, asset_id: UUID) -> HttpResponse:
     if asset.closed_on is not None and request.method != "POST":
         raise operations.AssetClosed
     shell = shell_of(request, _ACTIVE)
-    today = _today(_portfolio_of(asset, shell))
+    today = _today(shell.portfolio_of(asset))
     form = ClosingForm(request.POST if request.method == "POST" else None, initial={"on": today})
     if request.method == "POST" and is_saved(
         form, lambda values: operations.close_asset(asset_id=asset.id, **values, at=now())
@@ -229,7 +229,7 @@ def close(request: HttpRequest, asset_id: UUID) -> HttpResponse:
         _path(asset),
         is_danger=True,
     )
-    return _show_form(request, shell, form, words)
+    return show_form(request, shell, form, words)
 
 
 @require_POST
@@ -264,17 +264,9 @@ def _row(asset: Asset) -> Row:
     return Row(asset, label, asset.value, asset.value_on)  # type: ignore[attr-defined]  # annotated by list_assets
 
 
-def _portfolio_of(asset: Asset, shell: Shell) -> Portfolio:
-    return next(each for each in shell.portfolios if each.id == asset.portfolio_id)
-
-
 def _today(portfolio: Portfolio) -> dt.date:
     return local_date(now(), portfolio.time_zone)
 
 
 def _path(asset: Asset) -> str:
     return reverse("asset", args=[asset.id])
-
-
-def _show_form(request: HttpRequest, shell: Shell, form: forms.Form, words: FormPage) -> HttpResponse:
-    return show(request, "web/form.html", shell, status=422 if form.errors else 200, form=form, words=words)

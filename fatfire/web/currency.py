@@ -14,7 +14,7 @@ from fatfire.web.access import page
 from fatfire.web.bank_jobs import name_of
 from fatfire.web.flash import see_other
 from fatfire.web.forms import CurrencyField, FormPage, is_saved
-from fatfire.web.shell import shell_of, show
+from fatfire.web.shell import shell_of, show_form
 from services.core import operations as core_operations
 from services.core import queries as core
 from services.integration import operations
@@ -94,5 +94,4 @@ def _answer(
     form = CurrencyForm(request.POST if request.method == "POST" else None, initial={"currency": present})
     if request.method == "POST" and is_saved(form, write):
         return see_other(request, path, saying="Currency saved")
-    shell = shell_of(request, active)
-    return show(request, "web/form.html", shell, status=422 if form.errors else 200, form=form, words=words)
+    return show_form(request, shell_of(request, active), form, words)

@@ -8,20 +8,20 @@ from uuid import UUID
 
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.defaultfilters import date as day_text
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_safe
 
 from fatfire.kit.clock import local_date, now
 from fatfire.kit.errors import DomainError
-from fatfire.kit.money import Money, to_text
+from fatfire.kit.money import Money
 from fatfire.web.access import page
-from fatfire.web.amounts import amount_field, with_amounts
+from fatfire.web.amounts import amount_field, typed_amount, with_amounts
 from fatfire.web.flash import see_other
 from fatfire.web.forms import CurrencyField, FormPage, attempt, choice_field, day_field, text_field
-from fatfire.web.records import Line, RecordPage, ask_and_delete, show_form, show_record
-from fatfire.web.shell import Shell, may_write, shell_of, show
-from fatfire.web.templatetags.money import money, money_text
+from fatfire.web.records import Line, RecordPage, ask_and_delete, day_line, show_record
+from fatfire.web.shell import may_write, shell_of, show, show_form
+from fatfire.web.templatetags.money import day, money, money_text
 from services.core import queries as core
 from services.core.models import Portfolio
 from services.insurance import operations, queries
@@ -31,7 +31,6 @@ from tenants.permissions import Role, requires
 
 _ACTIVE = "insurance"
 _BESIDE: dict[type[DomainError], str] = {operations.PolicyNumberTaken: "number"}
-_DAY = "j M Y"
 
 
 class PolicyForm(forms.Form):
@@ -138,7 +137,7 @@ def show_one(request: HttpRequest, policy_id: UUID) -> HttpResponse:
     """Show all that is known of a policy."""
     policy = queries.get_policy(policy_id=policy_id)
     shell = shell_of(request, _ACTIVE)
-    return show_record(request, shell, _record(policy, _portfolio_of(policy, shell)))
+    return show_record(request, shell, _record(policy, shell.portfolio_of(policy)))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -148,7 +147,7 @@ def edit(request: HttpRequest, policy_id: UUID) -> HttpResponse:
     """Ask for what is to be changed of a policy, and change it."""
     policy = queries.get_policy(policy_id=policy_id)
     shell = shell_of(request, _ACTIVE)
-    portfolio = _portfolio_of(policy, shell)
+    portfolio = shell.portfolio_of(policy)
     form = PolicyForm(
         request.POST if request.method == "POST" else None, initial=_initial(policy), portfolio=portfolio, policy=policy
     )
@@ -174,7 +173,7 @@ def delete(request: HttpRequest, policy_id: UUID) -> HttpResponse:
     return ask_and_delete(
         request,
         shell,
-        _record(policy, _portfolio_of(policy, shell)),
+        _record(policy, shell.portfolio_of(policy)),
         lambda: operations.delete_policy(policy_id=policy_id, at=now()),
         warning="For one that was added by mistake. One that has ended is better kept: edit it and say when.",
     )
@@ -191,7 +190,7 @@ def _initial(policy: Policy) -> dict[str, Any]:
     amounts = {name: getattr(policy, name) for name in ("premium", "sum_insured", "excess")}
     return {
         **{name: getattr(policy, name) for name in plain},
-        **{name: to_text(amount, policy.currency) for name, amount in amounts.items() if amount is not None},
+        **{name: typed_amount(amount, policy.currency) for name, amount in amounts.items()},
         "renews_automatically": "yes" if policy.renews_automatically else "no",
     }
 
@@ -214,9 +213,9 @@ def _record(policy: Policy, portfolio: Portfolio) -> RecordPage:
         Line("Premium", f"{premium}, {frequency.label.lower()}"),
         Line("A year's premiums", shown(policy.yearly_premium)),
         Line("Excess", shown(policy.excess)),
-        Line("Starts on", day_text(policy.starts_on, _DAY)),
-        Line("Renews on" if policy.renews_automatically else "Ends on", day_text(policy.ends_on, _DAY)),
-        Line("Cancelled on", day_text(policy.cancelled_on, _DAY)),
+        Line("Starts on", day(policy.starts_on)),
+        day_line("Renews on" if policy.renews_automatically else "Ends on", policy.ends_on),
+        day_line("Cancelled on", policy.cancelled_on),
         Line("Note", policy.note),
     )
     return RecordPage("policy", policy.id, str(policy), portfolio.name, "Insurance", lines)
@@ -225,15 +224,11 @@ def _record(policy: Policy, portfolio: Portfolio) -> RecordPage:
 def _when(policy: Policy, today: dt.date) -> str:
     """Return the day that matters of a policy, in words."""
     if policy.cancelled_on is not None:
-        return f"cancelled on {day_text(policy.cancelled_on, _DAY)}"
+        return format_html("cancelled on {}", day(policy.cancelled_on))
     if policy.ends_on is None:
         return ""
     what = "renews" if policy.renews_automatically else "ended" if policy.ends_on < today else "ends"
-    return f"{what} on {day_text(policy.ends_on, _DAY)}"
-
-
-def _portfolio_of(policy: Policy, shell: Shell) -> Portfolio:
-    return next(each for each in shell.portfolios if each.id == policy.portfolio_id)
+    return format_html("{} on {}", what, day(policy.ends_on))
 
 
 def _today(portfolio: Portfolio) -> dt.date:

@@ -15,7 +15,7 @@ from fatfire.web.access import page
 from fatfire.web.flash import see_other
 from fatfire.web.forms import CurrencyField, FormPage, TimeZoneField, attempt, is_saved, name_field
 from fatfire.web.jobs import path_of
-from fatfire.web.shell import Shell, choose, may_write, shell_of, show
+from fatfire.web.shell import choose, may_write, shell_of, show, show_form
 from services.accounts.queries import principal_of
 from services.analytics import queries as analytics
 from services.analytics.queries import Totals
@@ -140,7 +140,7 @@ def add(request: HttpRequest) -> HttpResponse:
         "Create portfolio",
         reverse("portfolios"),
     )
-    return _show_form(request, shell, form, words)
+    return show_form(request, shell, form, words)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -220,8 +220,4 @@ def _update(
 
     if request.method == "POST" and is_saved(form, write, beside=_BESIDE):
         return see_other(request, reverse("portfolios"), saying=saying)
-    return _show_form(request, shell_of(request, _ACTIVE), form, words)
-
-
-def _show_form(request: HttpRequest, shell: Shell, form: forms.Form, words: FormPage) -> HttpResponse:
-    return show(request, "web/form.html", shell, status=422 if form.errors else 200, form=form, words=words)
+    return show_form(request, shell_of(request, _ACTIVE), form, words)

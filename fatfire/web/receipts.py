@@ -7,20 +7,19 @@ from uuid import UUID
 
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.defaultfilters import date as day_text
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from fatfire.kit.clock import local_date, now
 from fatfire.kit.errors import DomainError
-from fatfire.kit.money import to_text
 from fatfire.kit.pagination import paginate
 from fatfire.web.access import page
-from fatfire.web.amounts import amount_field, with_amounts
+from fatfire.web.amounts import amount_field, typed_amount, with_amounts
 from fatfire.web.flash import see_other
+from fatfire.web.formats import day_text
 from fatfire.web.forms import CurrencyField, FormPage, attempt, choice_field, day_field, text_field
-from fatfire.web.records import Line, RecordPage, ask_and_delete, show_form, show_record
-from fatfire.web.shell import Shell, may_write, shell_of, show
+from fatfire.web.records import Line, RecordPage, ask_and_delete, day_line, show_record
+from fatfire.web.shell import may_write, shell_of, show, show_form
 from fatfire.web.templatetags.money import money, money_text
 from services.core import queries as core
 from services.core.models import Portfolio
@@ -32,7 +31,6 @@ from tenants.permissions import Role, requires
 
 _ACTIVE = "receipts"
 _BESIDE: dict[type[DomainError], str] = {operations.TransactionHasReceipt: "transaction_id"}
-_DAY = "j M Y"
 _ON_A_PAGE = 50
 _OFFERED = 50
 _BOOKED_WITHIN = dt.timedelta(days=14)
@@ -90,7 +88,7 @@ def _payments(portfolio: Portfolio, receipt: Receipt | None) -> list[tuple[str, 
 
 def _payment_text(row: dict[str, Any], portfolio: Portfolio) -> str:
     amount = money_text(abs(row["amount"]), row["currency"], portfolio.currency)
-    return f"{day_text(row['booked_on'], _DAY)} · {row['merchant'] or row['description']} · {amount}"
+    return f"{day_text(row['booked_on'])} · {row['merchant'] or row['description']} · {amount}"
 
 
 @require_safe
@@ -140,7 +138,7 @@ def show_one(request: HttpRequest, receipt_id: UUID) -> HttpResponse:
     """Show all that is known of a receipt."""
     receipt = queries.get_receipt(receipt_id=receipt_id)
     shell = shell_of(request, _ACTIVE)
-    return show_record(request, shell, _record(receipt, _portfolio_of(receipt, shell)))
+    return show_record(request, shell, _record(receipt, shell.portfolio_of(receipt)))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -150,7 +148,7 @@ def edit(request: HttpRequest, receipt_id: UUID) -> HttpResponse:
     """Ask for what is to be changed of a receipt, and change it."""
     receipt = queries.get_receipt(receipt_id=receipt_id)
     shell = shell_of(request, _ACTIVE)
-    portfolio = _portfolio_of(receipt, shell)
+    portfolio = shell.portfolio_of(receipt)
     values = request.POST if request.method == "POST" else None
     form = ReceiptForm(values, initial=_initial(receipt), portfolio=portfolio, receipt=receipt)
     path = reverse("receipt", args=[receipt_id])
@@ -176,7 +174,7 @@ def delete(request: HttpRequest, receipt_id: UUID) -> HttpResponse:
     return ask_and_delete(
         request,
         shell,
-        _record(receipt, _portfolio_of(receipt, shell)),
+        _record(receipt, shell.portfolio_of(receipt)),
         lambda: operations.delete_receipt(receipt_id=receipt_id, at=now()),
         warning="It can't be brought back. The transaction that paid it stays.",
     )
@@ -192,7 +190,7 @@ def _initial(receipt: Receipt) -> dict[str, Any]:
     amounts = {name: getattr(receipt, name) for name in ("total", "tax_included")}
     return {
         **{name: getattr(receipt, name) for name in plain},
-        **{name: to_text(amount, receipt.currency) for name, amount in amounts.items() if amount is not None},
+        **{name: typed_amount(amount, receipt.currency) for name, amount in amounts.items()},
     }
 
 
@@ -204,16 +202,12 @@ def _record(receipt: Receipt, portfolio: Portfolio) -> RecordPage:
         paid_by = _payment_text(own.get(id=receipt.transaction_id), portfolio)
     tax = receipt.tax_included
     lines = (
-        Line("Bought on", day_text(receipt.purchased_on, _DAY)),
+        day_line("Bought on", receipt.purchased_on),
         Line("Total", money(receipt.total, receipt.currency, portfolio.currency)),
         Line("Tax included", "" if tax is None else money(tax, receipt.currency, portfolio.currency)),
         Line("Category", receipt.category),
         Line("Paid by", paid_by),
-        Line("Warranty until", day_text(receipt.warranty_until, _DAY)),
+        day_line("Warranty until", receipt.warranty_until),
         Line("Note", receipt.note),
     )
     return RecordPage("receipt", receipt.id, receipt.merchant, portfolio.name, "Receipts", lines)
-
-
-def _portfolio_of(receipt: Receipt, shell: Shell) -> Portfolio:
-    return next(each for each in shell.portfolios if each.id == receipt.portfolio_id)

@@ -1,5 +1,6 @@
 """What the pages of policies, receipts and tax years have in common: one record with its facts, a form, a deletion."""
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,7 +11,8 @@ from django.urls import reverse
 
 from fatfire.web.flash import see_other
 from fatfire.web.forms import FormPage
-from fatfire.web.shell import Shell, may_write, show
+from fatfire.web.shell import Shell, may_write, show, show_form
+from fatfire.web.templatetags.money import day
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,11 @@ class Line:
 
     label: str
     text: str
+
+
+def day_line(label: str, on: dt.date | None) -> Line:
+    """Return the fact of a day, None where it isn't known."""
+    return Line(label, "" if on is None else day(on))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +53,6 @@ class RecordPage:
 def show_record(request: HttpRequest, shell: Shell, record: RecordPage) -> HttpResponse:
     """Show the record's facts, and to whom may change it how."""
     return show(request, "web/record.html", shell, record=record, may_write=may_write(request))
-
-
-def show_form(request: HttpRequest, shell: Shell, form: forms.Form, words: FormPage) -> HttpResponse:
-    """Show the form, with what was refused beside its fields."""
-    return show(request, "web/form.html", shell, status=422 if form.errors else 200, form=form, words=words)
 
 
 def ask_and_delete(

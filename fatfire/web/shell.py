@@ -1,9 +1,10 @@
 """What is around every page of someone signed in: the menu, the portfolios to choose from, the person."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
+from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
@@ -11,6 +12,7 @@ from django.views.decorators.http import require_POST
 from fatfire.web.access import page
 from fatfire.web.display import Display, choose_currency, display_of
 from fatfire.web.flash import take_flash
+from fatfire.web.forms import FormPage
 from services.accounts import queries as accounts
 from services.accounts.queries import Principal
 from services.accounts.sign_in import Person, local_path
@@ -70,6 +72,12 @@ MENU = (
 )
 
 
+class InPortfolio(Protocol):
+    """A row that belongs to a portfolio."""
+
+    portfolio_id: UUID
+
+
 @dataclass(frozen=True, slots=True)
 class Shell:
     """What the page's frame shows. `display` is how the portfolio's totals are shown; None without one."""
@@ -81,6 +89,10 @@ class Shell:
     portfolio: Portfolio | None
     display: Display | None
     menu: tuple[Section, ...] = tuple(section for section in MENU if section.entries)
+
+    def portfolio_of(self, row: InPortfolio) -> Portfolio:
+        """Return the portfolio of something that is in one."""
+        return next(each for each in self.portfolios if each.id == row.portfolio_id)
 
     @property
     def currency(self) -> str:
@@ -105,6 +117,11 @@ def shell_of(request: HttpRequest, active: str) -> Shell:
 def show(request: HttpRequest, template: str, shell: Shell, *, status: int = 200, **context: Any) -> HttpResponse:
     """Return the page in its frame, with what the request before it has to say."""
     return render(request, template, {"shell": shell, "flash": take_flash(request), **context}, status=status)
+
+
+def show_form(request: HttpRequest, shell: Shell, form: forms.Form, words: FormPage) -> HttpResponse:
+    """Return a page with one form, with what was refused beside its fields."""
+    return show(request, "web/form.html", shell, status=422 if form.errors else 200, form=form, words=words)
 
 
 def may_write(request: HttpRequest) -> bool:

@@ -6,19 +6,17 @@ from uuid import UUID
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
-from django.template.defaultfilters import date as day_text
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from fatfire.kit.clock import local_date, now
 from fatfire.kit.errors import DomainError
-from fatfire.kit.money import to_text
 from fatfire.web.access import page
-from fatfire.web.amounts import amount_field, with_amounts
+from fatfire.web.amounts import amount_field, typed_amount, with_amounts
 from fatfire.web.flash import see_other
 from fatfire.web.forms import FormPage, attempt, choice_field, day_field, text_field
-from fatfire.web.records import Line, RecordPage, ask_and_delete, show_form, show_record
-from fatfire.web.shell import may_write, shell_of, show
+from fatfire.web.records import Line, RecordPage, ask_and_delete, day_line, show_record
+from fatfire.web.shell import may_write, shell_of, show, show_form
 from fatfire.web.templatetags.money import money
 from services.tax import operations, queries
 from services.tax.models import Jurisdiction, TaxYear
@@ -28,7 +26,6 @@ from tenants.permissions import Role, requires
 
 _ACTIVE = "tax"
 _BESIDE: dict[type[DomainError], str] = {operations.TaxYearExists: "year"}
-_DAY = "j M Y"
 _YEARS_BACK = 10
 _REFUND, _OWED = "refund", "owed"
 
@@ -176,7 +173,7 @@ def _initial(tax_year: TaxYear) -> dict[str, Any]:
         **{name: getattr(tax_year, name) for name in ("person_name", "lodged_on", "assessed_on", "note")},
         "year": _written(Jurisdiction(tax_year.jurisdiction), tax_year.starts_in),
         "result": _OWED if amount is not None and amount < 0 else _REFUND,
-        "assessment": "" if amount is None else to_text(abs(amount), tax_year.currency),
+        "assessment": typed_amount(None if amount is None else abs(amount), tax_year.currency),
     }
 
 
@@ -191,11 +188,11 @@ def _record(tax_year: TaxYear) -> RecordPage:
     lines = (
         Line("Whose", tax_year.person_name),
         Line("Country", Jurisdiction(tax_year.jurisdiction).label),
-        Line("From", day_text(tax_year.starts_on, _DAY)),
-        Line("To", day_text(tax_year.ends_on, _DAY)),
+        day_line("From", tax_year.starts_on),
+        day_line("To", tax_year.ends_on),
         Line("Status", tax_year.status.label),
-        Line("Return lodged on", day_text(tax_year.lodged_on, _DAY)),
-        Line("Assessed on", day_text(tax_year.assessed_on, _DAY)),
+        day_line("Return lodged on", tax_year.lodged_on),
+        day_line("Assessed on", tax_year.assessed_on),
         Line("Payable" if amount is not None and amount < 0 else "Refund", shown),
         Line("Note", tax_year.note),
     )

@@ -6,15 +6,17 @@ What concerns a household is written into its audit trail, which its owners read
 import datetime as dt
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from fatfire.kit import clock
 from fatfire.kit.errors import DomainError, InvalidInput
 from tenants import audit
-from tenants.isolation import current_actor_id, current_alias
+from tenants.conflicts import conflict_means
+from tenants.isolation import current_actor_id
 from tenants.models import Membership, Tenant, User
 from tenants.permissions import Role
+
+_ONE_PER_EMAIL = "tenants_one_user_per_email"
 
 
 class EmailTaken(DomainError):
@@ -65,11 +67,8 @@ def create_user(*, email: str, name: str, at: dt.datetime) -> User:
     Raises:
         EmailTaken: someone has the address, whatever its case.
     """
-    try:
-        with transaction.atomic(using=current_alias()):
-            return User.objects.create(email=email, name=name, created_at=at)
-    except IntegrityError as error:  # tenants_one_user_per_email
-        raise EmailTaken from error
+    with conflict_means(_ONE_PER_EMAIL, EmailTaken):
+        return User.objects.create(email=email, name=name, created_at=at)
 
 
 def change_user(*, user_id: UUID, email: str, name: str, is_operator: bool) -> None:
@@ -83,11 +82,8 @@ def change_user(*, user_id: UUID, email: str, name: str, is_operator: bool) -> N
     user = User.objects.select_for_update(no_key=True).get(id=user_id)
     if user_id == current_actor_id() and user.is_operator and not is_operator:
         raise OwnRight
-    try:
-        with transaction.atomic(using=current_alias()):
-            User.objects.filter(id=user_id).update(email=email, name=name, is_operator=is_operator)
-    except IntegrityError as error:  # tenants_one_user_per_email
-        raise EmailTaken from error
+    with conflict_means(_ONE_PER_EMAIL, EmailTaken):
+        User.objects.filter(id=user_id).update(email=email, name=name, is_operator=is_operator)
 
 
 def make_operator(*, email: str, at: dt.datetime) -> User:
@@ -108,13 +104,8 @@ def add_member(*, tenant_id: UUID, user_id: UUID, role: Role, at: dt.datetime) -
     Raises:
         AlreadyAMember: they are in it.
     """
-    try:
-        with transaction.atomic(using=current_alias()):
-            membership = Membership.objects.create(tenant_id=tenant_id, user_id=user_id, role=role, created_at=at)
-    except IntegrityError as error:
-        if "tenants_membership_once" not in str(error):
-            raise
-        raise AlreadyAMember from error
+    with conflict_means("tenants_membership_once", AlreadyAMember):
+        membership = Membership.objects.create(tenant_id=tenant_id, user_id=user_id, role=role, created_at=at)
     audit.record(action="add", subject="member", subject_id=user_id, at=at, tenant_id=tenant_id, role=role.value)
     return membership
 

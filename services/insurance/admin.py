@@ -1,7 +1,6 @@
 """The console's page of policies."""
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -26,11 +25,6 @@ class PolicyAdmin(WritableAdmin):
         "portfolio", "asset", "kind", "insurer", "number", "person_name", "currency", "premium", "premium_frequency",
         "sum_insured", "excess", "starts_on", "ends_on", "renews_automatically", "cancelled_on", "note",
     )  # fmt: skip
-
-    def tenant_of(self, values: dict[str, Any]) -> UUID:
-        """Return the portfolio's tenant."""
-        tenant_id: UUID = values["portfolio"].tenant_id
-        return tenant_id
 
     def write(self, row: Policy | None, values: dict[str, Any]) -> Policy:
         """Create or update the policy."""

@@ -1,13 +1,9 @@
 """Writing policies."""
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from uuid import UUID
-
-from django.db import IntegrityError, transaction
 
 from fatfire.kit.batches import delete_some
 from fatfire.kit.clock import require_day
@@ -18,7 +14,7 @@ from services.core import queries as core
 from services.insurance import queries
 from services.insurance.models import Policy, PolicyKind, PremiumFrequency
 from tenants import audit
-from tenants.isolation import current_alias
+from tenants.conflicts import conflict_means
 
 # What other services may name: of this one they may import only operations, queries and jobs.
 __all__ = ["Policy", "PolicyKind", "PremiumFrequency"]
@@ -63,7 +59,7 @@ def create_policy(*, facts: PolicyFacts, at: dt.datetime) -> Policy:
         InvalidInput: an amount, a day or the currency can't be; it names the field.
     """
     _require_valid(facts)
-    with _naming_the_conflict():
+    with conflict_means("insurance_policy_number_once", PolicyNumberTaken):
         policy = Policy.objects.create(**asdict(facts), created_at=at)
     audit.record(
         action="create", subject="policy", subject_id=policy.id, at=at, kind=policy.kind, insurer=policy.insurer
@@ -83,7 +79,7 @@ def update_policy(*, policy_id: UUID, facts: PolicyFacts, at: dt.datetime) -> Po
     changed = {name: value for name, value in asdict(facts).items() if getattr(policy, name) != value}
     if not changed:
         return policy
-    with _naming_the_conflict():
+    with conflict_means("insurance_policy_number_once", PolicyNumberTaken):
         Policy.objects.filter(id=policy_id).update(**changed)
     audit.record(action="update", subject="policy", subject_id=policy_id, at=at, changed=sorted(changed))
     return Policy.objects.get(id=policy_id)
@@ -138,14 +134,3 @@ def _require_days(facts: PolicyFacts) -> None:
     if facts.renews_automatically and facts.ends_on is None:
         msg = "Say on which day it renews."
         raise InvalidInput(msg, field="ends_on")
-
-
-@contextmanager
-def _naming_the_conflict() -> Iterator[None]:
-    try:
-        with transaction.atomic(using=current_alias()):
-            yield
-    except IntegrityError as error:
-        if "insurance_policy_number_once" not in str(error):
-            raise
-        raise PolicyNumberTaken from error

@@ -12,12 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, Q, QuerySet
 
 from fatfire.kit.errors import DomainError
 from services.jobs.jobs import JobKind, Queue, Reach
 from services.jobs.models import Job, JobStep, State
+from tenants.conflicts import conflict_means
 from tenants.isolation import current_alias, current_tenant_id, operator, tenant_or_operator
 
 SWEEP_BATCH = 1000
@@ -350,11 +351,8 @@ def retry_job(*, job_id: UUID, at: dt.datetime) -> Job:
     job = _locked(job_id)
     if job.state not in {State.FAILED, State.CANCELLED}:
         raise JobNotFailed
-    try:
-        with transaction.atomic(using=current_alias()):
-            _restart(job, JobKind.named(job.kind), at, only=[State.FAILED, State.CANCELLED, State.BLOCKED])
-    except IntegrityError as error:  # jobs_one_open_job_per_subject
-        raise JobAlreadyOpen from error
+    with conflict_means("jobs_one_open_job_per_subject", JobAlreadyOpen):
+        _restart(job, JobKind.named(job.kind), at, only=[State.FAILED, State.CANCELLED, State.BLOCKED])
     return Job.objects.get(id=job_id)
 
 

@@ -1,7 +1,6 @@
 """The console's page of receipts."""
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from unfold.contrib.filters.admin import RangeDateFilter
@@ -26,11 +25,6 @@ class ReceiptAdmin(WritableAdmin):
         "portfolio", "merchant", "purchased_on", "currency", "total", "tax_included", "category", "transaction",
         "warranty_until", "note",
     )  # fmt: skip
-
-    def tenant_of(self, values: dict[str, Any]) -> UUID:
-        """Return the portfolio's tenant."""
-        tenant_id: UUID = values["portfolio"].tenant_id
-        return tenant_id
 
     def write(self, row: Receipt | None, values: dict[str, Any]) -> Receipt:
         """Create or update the receipt."""

@@ -1,13 +1,9 @@
 """Writing receipts."""
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from uuid import UUID
-
-from django.db import IntegrityError, transaction
 
 from fatfire.kit.batches import delete_some
 from fatfire.kit.clock import local_date, require_day
@@ -19,7 +15,7 @@ from services.core.queries import TransactionFilter
 from services.receipts import queries
 from services.receipts.models import Receipt
 from tenants import audit
-from tenants.isolation import current_alias
+from tenants.conflicts import conflict_means
 
 # What other services may name: of this one they may import only operations, queries and jobs.
 __all__ = ["Receipt"]
@@ -58,7 +54,7 @@ def create_receipt(*, facts: ReceiptFacts, at: dt.datetime) -> Receipt:
         InvalidInput: an amount, a day or the currency can't be; it names the field.
     """
     _require_valid(facts, at)
-    with _naming_the_conflict():
+    with conflict_means("receipts_receipt_one_per_transaction", TransactionHasReceipt):
         receipt = Receipt.objects.create(**asdict(facts), created_at=at)
     audit.record(action="create", subject="receipt", subject_id=receipt.id, at=at, merchant=receipt.merchant)
     return receipt
@@ -76,7 +72,7 @@ def update_receipt(*, receipt_id: UUID, facts: ReceiptFacts, at: dt.datetime) ->
     changed = {name: value for name, value in asdict(facts).items() if getattr(receipt, name) != value}
     if not changed:
         return receipt
-    with _naming_the_conflict():
+    with conflict_means("receipts_receipt_one_per_transaction", TransactionHasReceipt):
         Receipt.objects.filter(id=receipt_id).update(**changed)
     audit.record(action="update", subject="receipt", subject_id=receipt_id, at=at, changed=sorted(changed))
     return Receipt.objects.get(id=receipt_id)
@@ -120,14 +116,3 @@ def _require_amounts(facts: ReceiptFacts) -> None:
     if not 0 <= require_amount(facts.tax_included, currency, field="tax_included") <= facts.total:
         msg = "From zero to the total."
         raise InvalidInput(msg, field="tax_included")
-
-
-@contextmanager
-def _naming_the_conflict() -> Iterator[None]:
-    try:
-        with transaction.atomic(using=current_alias()):
-            yield
-    except IntegrityError as error:
-        if "receipts_receipt_one_per_transaction" not in str(error):
-            raise
-        raise TransactionHasReceipt from error

@@ -1,14 +1,10 @@
 """Writing tax years."""
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
-
-from django.db import IntegrityError, transaction
 
 from fatfire.kit.clock import local_date, require_day
 from fatfire.kit.errors import DomainError, InvalidInput
@@ -16,7 +12,7 @@ from fatfire.kit.money import require_amount
 from services.accounts import queries as accounts
 from services.tax.models import FIRST_YEAR, LAST_YEAR, Jurisdiction, TaxYear
 from tenants import audit
-from tenants.isolation import current_alias
+from tenants.conflicts import conflict_means
 
 # What other services may name: of this one they may import only operations, queries and jobs.
 __all__ = ["Jurisdiction", "TaxYear"]
@@ -49,7 +45,7 @@ def create_tax_year(*, facts: TaxYearFacts, at: dt.datetime) -> TaxYear:
         InvalidInput: a day, the year or the assessment can't be; it names the field.
     """
     _require_valid(facts, at)
-    with _naming_the_conflict():
+    with conflict_means("tax_taxyear_once_a_person", TaxYearExists):
         tax_year = TaxYear.objects.create(**asdict(facts), created_at=at)
     _record("create", tax_year, at=at, year=tax_year.label)
     return tax_year
@@ -67,7 +63,7 @@ def update_tax_year(*, tax_year_id: UUID, facts: TaxYearFacts, at: dt.datetime) 
     changed = {name: value for name, value in asdict(facts).items() if getattr(tax_year, name) != value}
     if not changed:
         return tax_year
-    with _naming_the_conflict():
+    with conflict_means("tax_taxyear_once_a_person", TaxYearExists):
         TaxYear.objects.filter(id=tax_year_id).update(**changed)
     _record("update", tax_year, at=at, changed=sorted(changed))
     return TaxYear.objects.get(id=tax_year_id)
@@ -115,14 +111,3 @@ def _require_days(facts: TaxYearFacts, *, today: dt.date) -> None:
         if assessed_on < lodged_on:
             msg = "Not before the return was lodged."
             raise InvalidInput(msg, field="assessed_on")
-
-
-@contextmanager
-def _naming_the_conflict() -> Iterator[None]:
-    try:
-        with transaction.atomic(using=current_alias()):
-            yield
-    except IntegrityError as error:
-        if "tax_taxyear_once_a_person" not in str(error):
-            raise
-        raise TaxYearExists from error

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fatfire.kit.locales import LOCALES
 from fatfire.kit.money import MAX_AMOUNT, MINOR_DIGITS, SCALE, round_to_minor
 from fatfire.web import formats
-from fatfire.web.amounts import read_amount
+from fatfire.web.amounts import read_amount, typed_amount
 from fatfire.web.templatetags.money import money_text
 
 D = Decimal
@@ -36,6 +36,14 @@ def test_amount_that_is_shown_can_be_typed_back(amount, currency, home, locale):
         if round_to_minor(amount, currency):
             with pytest.raises(ValidationError, match="Leave out the minus"):
                 read_amount(money_text(-amount, currency, home), currency)
+
+
+@given(amount=amounts, currency=currencies, locale=locales)
+def test_amount_that_a_form_is_filled_with_is_read_as_it_is(amount, currency, locale):
+    rounded = round_to_minor(amount, currency)
+
+    with formats.in_locale(locale):
+        assert read_amount(typed_amount(rounded, currency), currency) == rounded
 
 
 @given(amount=amounts, currency=currencies, locale=locales)

@@ -383,3 +383,23 @@ def test_records_are_those_of_the_chosen_portfolio(home, client, portfolio):
     client.post("/switch-portfolio", {"portfolio": str(second.id)})
     assert "First Insurer" not in client.get("/insurance").content.decode()
     assert "Second Merchant" in client.get("/receipts").content.decode()
+
+
+def test_records_are_in_the_persons_locale_and_saved_unchanged(home, client, portfolio):
+    client.post("/settings/profile", {"name": "Alex", "locale": "de-DE"})
+    with tenant(home.id):
+        receipt = make_receipt(portfolio, currency="KWD", total=Decimal("1.234"), purchased_on=DAY)
+        policy = make_policy(portfolio, starts_on=DAY, ends_on=dt.date(2027, 3, 30))
+        year = make_tax_year(lodged_on=DAY)
+
+    assert "31.03.2026" in client.get(f"/receipts/{receipt.id}").content.decode()
+    assert "on 30.03.2027" in client.get("/insurance").content.decode()
+    assert "31.03.2026" in client.get(f"/insurance/{policy.id}").content.decode()
+    assert "31.03.2026" in client.get(f"/tax/{year.id}").content.decode()
+    # "1.234" would be doubtful in German: the form must not be filled with what it would refuse.
+    form = client.get(f"/receipts/{receipt.id}/edit").context["form"]
+    filled = {name: form[name].value() for name in form.fields}
+    assert filled["total"] == "1,234"
+    answer = client.post(f"/receipts/{receipt.id}/edit", {name: value or "" for name, value in filled.items()})
+    assert answer.status_code == 303
+    assert only(home, RECEIPT).total == Decimal("1.234")

@@ -18,6 +18,7 @@ from fatfire.web.forms import FormPage, attempt, name_field
 from fatfire.web.settings.tabs import settings_shell
 from fatfire.web.settings.tabs import show as show_settings
 from fatfire.web.shell import show as show_page
+from fatfire.web.shell import show_form
 from services.accounts import operations, queries
 from services.accounts.models import ApiKey
 from tenants.permissions import Role, requires
@@ -98,7 +99,7 @@ def add(request: HttpRequest) -> HttpResponse:
                 request, "web/settings/new_key.html", shell, status=201, made=made, name=form.cleaned_data["name"]
             )
     words = FormPage("New API key", "It acts in your name, for programs.", "Create key", reverse(_TAB))
-    return show_page(request, "web/form.html", shell, status=422 if form.errors else 200, form=form, words=words)
+    return show_form(request, shell, form, words)
 
 
 def _create(principal: queries.Principal, values: dict[str, Any]) -> operations.NewApiKey:
@@ -125,7 +126,7 @@ def revoke(request: HttpRequest, api_key_id: UUID) -> HttpResponse:
         reverse(_TAB),
         is_danger=True,
     )
-    return show_page(request, "web/form.html", settings_shell(request), form=forms.Form(), words=words)
+    return show_form(request, settings_shell(request), forms.Form(), words)
 
 
 def _state(key: ApiKey, at: dt.datetime) -> str:

@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
 from django.db.models.functions import Coalesce, Least
 
 from fatfire.kit import clock
@@ -14,7 +13,7 @@ from services.core.jobs import REVALUE_PORTFOLIO
 from services.core.models import Asset, Portfolio
 from services.jobs import operations as jobs
 from tenants import audit
-from tenants.isolation import current_alias
+from tenants.conflicts import conflict_means
 
 EARLIEST = dt.date(1900, 1, 1)
 """The first day that anything can have been worth something on."""
@@ -107,13 +106,8 @@ def save_portfolio(portfolio: Portfolio) -> None:
     Raises:
         NameTaken: another that is shown has the name (in whatever case).
     """
-    try:
-        with transaction.atomic(using=current_alias()):
-            portfolio.save()
-    except IntegrityError as error:
-        if "core_portfolio_name_once" not in str(error):
-            raise
-        raise NameTaken from error
+    with conflict_means("core_portfolio_name_once", NameTaken):
+        portfolio.save()
 
 
 def mark_assets_changed(first_day: dict[UUID, dt.date], *, at: dt.datetime) -> None:

@@ -199,8 +199,9 @@ def _count(row: LinkedAccount, link: Link, *, at: dt.datetime, currency: str = "
 def _identity(row: LinkedAccount, link: Link) -> str | None:
     """Return what tells the account from all others of the portfolio; None when the bank doesn't tell enough for it.
 
-    The provider's own ids are new with every link, so it is the bank, the kind of account, its last digits and its
-    name there. Source: https://plaid.com/docs/link/duplicate-items/ (the same four).
+    The provider's own ids are new with every link, so it is the bank, the account's name there and its last digits,
+    which the provider says to compare, and the kind of account besides.
+    Source: https://plaid.com/docs/link/duplicate-items/, read on 2026-11-23.
     """
     if link.counts_twins or not (link.institution_id and row.mask):
         return None
