@@ -10,11 +10,12 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from services.core.models import Transaction, Valuation
+from services.core.models import Asset, Transaction, Valuation
 from services.integration import operations as integration
-from services.integration.models import Link
+from services.integration.models import Link, LinkedAccount
 from services.integration.sandbox.app import CLIENT_ID, SECRET
 from services.integration.sandbox.institutions import WATTLE
+from tenants.encryption import decrypt
 from tenants.isolation import tenant
 from tests.contracts.bank import NOW, Bank, running_bank
 from tests.factories import make_portfolio, make_tenant, owner_id
@@ -113,3 +114,31 @@ def balances_kept_of(linked: Linked, on: dt.date) -> dict[str, Decimal]:
     """Return the balances kept for a day."""
     with tenant(linked.tenant_id):
         return dict(Valuation.objects.filter(on=on).values_list("asset__external_id", "value"))
+
+
+def link_of(linked):
+    with tenant(linked.tenant_id):
+        return Link.objects.get(id=linked.link_id)
+
+
+def everything(linked):
+    """Return all that an import writes, but for when."""
+    with tenant(linked.tenant_id):
+        return [
+            sorted(
+                model.objects.values_list(*[f.attname for f in model._meta.fields if f.attname not in ignored]), key=str
+            )
+            for model, ignored in [
+                (Asset, ()),
+                (Transaction, ()),
+                (Valuation, ()),
+                (LinkedAccount, ()),
+                (Link, ("synced_at",)),
+            ]
+        ]
+
+
+def token_of(linked):
+    with tenant(linked.tenant_id):
+        sealed = bytes(Link.objects.get(id=linked.link_id).access_token)
+        return decrypt(sealed, model=Link, row_id=linked.link_id, column="access_token")

@@ -6,8 +6,12 @@ import pytest
 from django.core import mail
 from django.test import Client
 
-from tests.factories import make_tenant
+from fatfire.kit.clock import now
+from tenants.isolation import tenant
+from tests.factories import make_portfolio, make_tenant
 from tests.sign_in import send_links
+from tests.slices.linked import connected_bank
+from tests.web.banks import link_into
 
 
 def sign_in(email: str, client: Client | None = None) -> Client:
@@ -34,3 +38,24 @@ def home(database):
 @pytest.fixture
 def client(home):
     return sign_in("owner@home.example")
+
+
+@pytest.fixture
+def bank(tmp_path, settings, database):
+    with connected_bank(tmp_path, settings) as running:
+        running.clock.now = now()  # the site lives in the real present
+        yield running
+
+
+@pytest.fixture
+def portfolio(home):
+    with tenant(home.id):
+        return make_portfolio(name="Family")
+
+
+@pytest.fixture
+def link_id(bank, home, portfolio, run_jobs):
+    """Return the id of a link whose accounts are read."""
+    made = link_into(bank, home, portfolio)
+    run_jobs()
+    return made

@@ -3,23 +3,18 @@
 import datetime as dt
 import re
 
-import psycopg
 import pytest
-from django.contrib.sessions.models import Session
-from django.db import IntegrityError, connection
 from django.test import Client
 
-from fatfire.kit import clock
-from fatfire.web.browsers import browser_of
 from fatfire.web.settings.activity import words_for
 from services.accounts import operations
-from services.accounts.models import ApiKey, SignedInBrowser
+from services.accounts.models import ApiKey
 from services.accounts.queries import owner_of_key
 from tenants import audit
-from tenants.isolation import operator, shared, tenant
+from tenants.isolation import operator, tenant
 from tenants.models import AuditEvent, Membership, Tenant, User
 from tenants.permissions import Role
-from tests.factories import AT, make_asset, make_portfolio, make_tenant, owner_id, set_value
+from tests.factories import AT, make_asset, make_portfolio, make_tenant, set_value
 from tests.web.conftest import sign_in
 from tests.web.test_portfolios_page import become, errors_in, query_count
 
@@ -43,154 +38,6 @@ def household(home):
 def everyone():
     with operator():
         return sorted(User.objects.values_list("email", "name", "locale", "is_operator", "session_epoch"))
-
-
-# You
-
-
-def test_profile_is_saved_and_pages_are_written_so(home, client):
-    with tenant(home.id):
-        set_value(make_asset(make_portfolio()), "1234.50")
-    assert '<span class="num">$1,234<span class="cents">.50</span></span>' in client.get("/").content.decode()
-
-    response = client.post("/settings/profile", PROFILE | {"is_operator": "on", "email": "x@y.example"})
-
-    assert (response.status_code, response.headers["Location"]) == (303, "/settings/profile")
-    assert everyone() == [(EMAIL, "Alex", "de-DE", False, 0)]
-    page = client.get("/settings/profile").content.decode()
-    assert "Your settings are saved" in page
-    assert '<option value="de-DE" selected>' in page
-    assert EMAIL in page
-    assert '1.234<span class="cents">,50</span><span class="sign">\u00a0AU$</span>' in client.get("/").content.decode()
-    with tenant(home.id):
-        event = AuditEvent.objects.get(subject="profile")
-    assert (event.actor_id, event.subject_id, event.details) == (owner_id(home), owner_id(home), {"locale": "de-DE"})
-
-
-PROFILE_REFUSED = [
-    ({"locale": "xx-XX"}, "locale", "Choose one of the languages and regions in the list."),
-    ({"locale": ""}, "locale", "Choose a language and region."),
-    ({"name": "n" * 121}, "name", "A name has at most 120 characters; this one has 121."),
-]
-
-
-@pytest.mark.parametrize(("typed", "field", "words"), PROFILE_REFUSED)
-def test_refused_profile_changes_nothing(home, client, typed, field, words):
-    before = everyone()
-
-    response = client.post("/settings/profile", PROFILE | typed)
-
-    assert response.status_code == 422
-    assert errors_in(response) == {field: words}
-    assert everyone() == before
-
-
-def test_name_may_be_taken_away(home, client):
-    client.post("/settings/profile", PROFILE)
-    assert client.post("/settings/profile", {"name": "", "locale": "fr-FR"}).status_code == 303
-    assert everyone() == [(EMAIL, "", "fr-FR", False, 0)]
-
-
-# What app_tenant may do with people: nothing but that.
-
-
-def test_profile_of_someone_in_no_open_household_stays(home):
-    stranger = owner_id(make_tenant())
-    before = everyone()
-
-    with pytest.raises(Membership.DoesNotExist), tenant(home.id):
-        operations.update_profile(user_id=stranger, name="Mallory", locale="de-DE", at=AT)
-    calls = [
-        ("change_profile(%s, 'Mallory', 'de-DE')", stranger, home.id),
-        ("note_sign_in(%s, now(), 'de-DE')", stranger, home.id),
-        ("change_profile(%s, 'Mallory', 'de-DE')", owner_id(home), None),
-        ("note_sign_in(%s, now(), 'de-DE')", owner_id(home), None),
-    ]
-    for call, user_id, tenant_id in calls:
-        with tenant(tenant_id) if tenant_id else shared(), connection.cursor() as cursor:
-            cursor.execute(f"SELECT lookup.{call}", [user_id])
-    assert everyone() == before
-
-
-DIRECT = [
-    "UPDATE tenants_user SET name = 'Mallory'",
-    "UPDATE tenants_user SET locale = 'de-DE'",
-    "UPDATE tenants_user SET is_operator = true",
-    "UPDATE tenants_user SET last_login = now()",
-    "DELETE FROM tenants_user",
-    "UPDATE accounts_signedinbrowser SET browser = 'x'",
-    "DELETE FROM accounts_signedinbrowser",
-    "SELECT set_config('role', 'app_operator', true)",
-]
-
-
-@pytest.mark.parametrize("statement", DIRECT)
-def test_people_are_not_changed_in_any_other_way(home, client, statement):
-    before = everyone()
-
-    with pytest.raises(Exception, match="permission denied") as refusal, tenant(home.id), connection.cursor() as cursor:
-        cursor.execute(statement)
-
-    assert isinstance(refusal.value.__cause__, psycopg.errors.InsufficientPrivilege)
-    assert everyone() == before
-
-
-def test_function_changes_name_and_locale_only(home, client):
-    with operator():
-        before = User.objects.values().get(email=EMAIL)
-
-    with tenant(home.id), connection.cursor() as cursor:
-        cursor.execute("SELECT lookup.change_profile(%s, 'Alex', 'de-DE')", [owner_id(home)])
-
-    with operator():
-        after = User.objects.values().get(email=EMAIL)
-    assert {name for name in after if after[name] != before[name]} == {"name", "locale"}
-
-
-def test_database_refuses_a_locale_that_is_none(home):
-    with pytest.raises(IntegrityError, match="tenants_locale_is_a_tag"), tenant(home.id), connection.cursor() as cursor:
-        cursor.execute("SELECT lookup.change_profile(%s, 'Alex', 'en_AU')", [owner_id(home)])
-
-
-# The first sign-in
-
-
-FIRST = [
-    ("de-CH,de;q=0.9,en;q=0.8", "de-CH"),
-    ("de,en-US;q=0.7,en;q=0.3", "de-DE"),
-    ("ru,xx", "en-AU"),  # the household's country
-    ("", "en-AU"),
-    (",;q=", "en-AU"),
-]
-
-
-@pytest.mark.parametrize(("header", "locale"), FIRST)
-def test_first_sign_in_takes_the_browsers_language(home, header, locale):
-    sign_in(EMAIL, Client(headers={"Accept-Language": header}))
-    assert user().locale == locale
-
-    sign_in(EMAIL, Client(headers={"Accept-Language": "fr-FR"}))
-    assert user().locale == locale
-
-
-def test_household_decides_where_the_browser_says_nothing(database):
-    home = make_tenant(slug="home")
-    with operator():
-        Tenant.objects.filter(id=home.id).update(country="DE")
-
-    sign_in(EMAIL)
-
-    assert user().locale == "de-DE"
-
-
-def test_chosen_locale_survives_the_next_sign_in(home, client):
-    with operator():  # as of someone who signed in before sign-ins were noted
-        User.objects.update(last_login=None)
-    client.post("/settings/profile", PROFILE)
-
-    sign_in(EMAIL, Client(headers={"Accept-Language": "fr-FR"}))
-
-    assert user().locale == "de-DE"
 
 
 # The household
@@ -303,131 +150,6 @@ def test_signed_out_sees_nothing(database, path):
 def test_settings_begin_with_the_person(client):
     assert client.get("/settings").headers["Location"] == "/settings/profile"
     assert 'href="/settings/profile"' in client.get("/").content.decode()
-
-
-# Browsers
-
-
-AGENTS = [
-    (FIREFOX, "Firefox on Linux"),
-    (PHONE, "Safari on an iPhone"),
-    (
-        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36",
-        "Chrome on Windows",
-    ),
-    ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/142.0 Safari/537.36 Edg/142.0", "Edge on Windows"),
-    ("Mozilla/5.0 (Linux; Android 10; K) Chrome/142.0.0.0 Mobile Safari/537.36 OPR/90", "Opera on Android"),
-    ("Mozilla/5.0 (Linux; Android 16) SamsungBrowser/29.0 Chrome/136 Safari/537", "Samsung Internet on Android"),
-    ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605 Version/26 Safari/605", "Safari on a Mac"),
-    ("Mozilla/5.0 (iPad; CPU OS 26 like Mac OS X) FxiOS/145 Mobile Safari/605", "Firefox on an iPad"),
-    ("curl/8.5.0", "Another browser"),
-    ("", "Another browser"),
-    ("<script>alert(1)</script>" * 40 + "Windows", "Another browser on Windows"),
-]
-
-
-@pytest.mark.parametrize(("agent", "words"), AGENTS)
-def test_browser_in_words(agent, words):
-    assert browser_of(agent) == words
-
-
-def browsers():
-    with shared():
-        return dict(SignedInBrowser.objects.values_list("browser", "id"))
-
-
-def sessions():
-    with shared():
-        return Session.objects.count()
-
-
-def test_browsers_are_listed_and_this_one_is_marked(home):
-    this = sign_in(EMAIL, Client(headers={"User-Agent": FIREFOX}))
-    sign_in(EMAIL, Client(headers={"User-Agent": PHONE}))
-    make_tenant(slug="other")
-    sign_in("owner@other.example", Client(headers={"User-Agent": "Windows"}))
-
-    page = this.get("/settings/security").content.decode()
-
-    assert re.findall(r"(\w+ on [\w ]+?)(?: <span class=\"tag good\">(this one)</span>)?<small>", page) == [
-        ("Safari on an iPhone", ""),
-        ("Firefox on Linux", "this one"),
-    ]
-    assert page.count('/sign-out"') == 1 + 2  # one browser; everywhere; the menu's
-    assert "before the list was kept" not in page
-
-
-def test_signing_out_another_browser_ends_it_alone(home):
-    this = sign_in(EMAIL, Client(headers={"User-Agent": FIREFOX}))
-    phone, third = (sign_in(EMAIL, Client(headers={"User-Agent": each})) for each in (PHONE, "Windows"))
-
-    response = this.post(f"/settings/security/{browsers()['Safari on an iPhone']}/sign-out")
-
-    assert (response.status_code, response.headers["Location"]) == (303, "/settings/security")
-    assert "That browser is signed out" in this.get("/settings/security").content.decode()
-    assert [each.get("/").status_code for each in (this, phone, third)] == [200, 302, 200]
-    assert sorted(browsers()) == ["Another browser on Windows", "Firefox on Linux"]
-    with tenant(home.id):
-        event = AuditEvent.objects.get(action="sign_out")
-    assert (event.subject, event.actor_id, event.details) == (
-        "browser",
-        owner_id(home),
-        {"name": "Safari on an iPhone"},
-    )
-
-
-def test_viewer_signs_out_browsers_too(home, client):
-    sign_in(EMAIL, Client(headers={"User-Agent": PHONE}))
-    become(home, Role.VIEWER)
-
-    assert client.post(f"/settings/security/{browsers()['Safari on an iPhone']}/sign-out").status_code == 303
-
-
-def test_browser_of_another_person_or_this_one_stays(home, client):
-    make_tenant(slug="other")
-    other = sign_in("owner@other.example", Client(headers={"User-Agent": PHONE}))
-    theirs, mine = browsers()["Safari on an iPhone"], browsers()["Another browser"]
-
-    paths = [f"/settings/security/{each}/sign-out" for each in (theirs, owner_id(home), mine)]
-    assert [client.post(path).status_code for path in paths] == [404, 404, 409]
-
-    assert [each.get("/").status_code for each in (client, other)] == [200, 200]
-    assert sessions() == 2
-
-
-def test_rows_go_with_their_sessions(home, client):
-    sign_in(EMAIL, Client(headers={"User-Agent": PHONE}))
-    assert (sessions(), len(browsers())) == (2, 2)
-
-    sign_in(EMAIL, client)  # again, in the same browser: a new session
-    assert (sessions(), len(browsers())) == (2, 2)
-    client.post("/sign-out")
-    assert (sessions(), len(browsers())) == (1, 1)
-    again = sign_in(EMAIL)
-    assert (sessions(), len(browsers())) == (2, 2)
-    again.post("/sign-out", {"everywhere": "yes"})
-    assert (sessions(), len(browsers())) == (0, 0)
-
-
-def test_session_that_is_over_is_not_listed(home, client):
-    sign_in(EMAIL, Client(headers={"User-Agent": PHONE}))
-    with operator():
-        over = Session.objects.filter(
-            session_key__in=SignedInBrowser.objects.filter(browser="Safari on an iPhone").values("session_id")
-        )
-        over.update(expire_date=clock.now())
-
-    assert "iPhone" not in client.get("/settings/security").content.decode()
-
-
-def test_session_from_before_the_list_is_said_to_be_missing(home, client):
-    with operator():
-        SignedInBrowser.objects.all().delete()
-
-    page = client.get("/settings/security").content.decode()
-
-    assert "before the list was kept" in page
-    assert "Sign out everywhere" in page
 
 
 # API keys

@@ -1,9 +1,11 @@
-"""A tenant, and a broker without messages of earlier tests."""
+"""A tenant, its jobs, and a broker without messages of earlier tests."""
 
 import pytest
 
-from tests.factories import make_tenant
-from tests.services.jobs.kinds import take_messages
+from services.jobs import operations as jobs
+from tenants.isolation import tenant
+from tests.factories import AT, make_tenant
+from tests.services.jobs.kinds import DIAMOND, SINGLE, SUBJECT, take_messages
 
 
 @pytest.fixture
@@ -15,3 +17,17 @@ def owner(database):
 @pytest.fixture(autouse=True)
 def empty_broker():
     take_messages()
+
+
+@pytest.fixture
+def single(owner):
+    """A queued job of one step."""
+    with tenant(owner):
+        return jobs.enqueue(kind=SINGLE, subject_id=SUBJECT, at=AT)
+
+
+@pytest.fixture
+def diamond(owner):
+    """A queued job: first, then left and right side by side, then last."""
+    with tenant(owner):
+        return jobs.enqueue(kind=DIAMOND, subject_id=SUBJECT, at=AT)

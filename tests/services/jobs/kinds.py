@@ -9,7 +9,7 @@ from services.jobs import operations as jobs
 from services.jobs.jobs import Backoff, JobKind, Queue, Reach, Step
 from services.jobs.models import Job, JobStep, State
 from services.jobs.operations import ClaimedJob
-from tenants.isolation import tenant_or_operator
+from tenants.isolation import tenant, tenant_or_operator
 from tests.factories import AT
 
 SINGLE = JobKind("test.single", lease_s=60, time_limit_s=300, retry=Backoff(first_s=5, times=2))
@@ -94,3 +94,17 @@ def take_messages() -> list[tuple[str, str, dict[str, str | None]]]:
 
 
 ENDED = {State.SUCCEEDED, State.FAILED, State.CANCELLED}
+
+
+def cancel(job_id, tenant_id, at=AT):
+    with tenant(tenant_id):
+        return jobs.cancel_job(job_id=job_id, at=at)
+
+
+def as_enqueued(claim):
+    return None
+
+
+def retry(job, at=AT):
+    with tenant(job.tenant_id):
+        return jobs.retry_job(job_id=job.id, at=at)

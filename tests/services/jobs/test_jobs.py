@@ -1,20 +1,12 @@
-"""How a job moves: enqueued, claimed, reported, ended, tried again, cancelled, found by the sweep."""
+"""How a job moves: enqueued, claimed, reported, ended, tried again, cancelled."""
 
-import datetime as dt
-import os
-import subprocess
-import sys
 import uuid
-from pathlib import Path
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from services.jobs import operations as jobs
-from services.jobs import queries
 from services.jobs.jobs import Backoff, JobKind, Step
-from services.jobs.models import Job, JobStep, State
+from services.jobs.models import Job, State
 from services.jobs.operations import (
     JobAlreadyOpen,
     JobNotFailed,
@@ -26,39 +18,24 @@ from services.jobs.operations import (
 from tenants.isolation import TenantNotSet, operator, shared, tenant
 from tests.factories import AT, make_tenant
 from tests.services.jobs.kinds import (
-    DIAMOND,
     ELSEWHERE,
     PLATFORM,
     SINGLE,
     SUBJECT,
+    as_enqueued,
+    cancel,
     claim,
     claimed,
     fail,
     job_now,
     later,
+    retry,
     retry_later,
     states_now,
     steps_now,
     succeed,
     take_messages,
 )
-
-REPOSITORY = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def single(owner):
-    """A queued job of one step."""
-    with tenant(owner):
-        return jobs.enqueue(kind=SINGLE, subject_id=SUBJECT, at=AT)
-
-
-@pytest.fixture
-def diamond(owner):
-    """A queued job: first, then left and right side by side, then last."""
-    with tenant(owner):
-        return jobs.enqueue(kind=DIAMOND, subject_id=SUBJECT, at=AT)
-
 
 # Kinds
 
@@ -181,11 +158,6 @@ def test_after_its_end_a_new_job_is_queued(owner, single, end):
         assert jobs.enqueue(kind=SINGLE, subject_id=SUBJECT, at=AT).id != single.id
 
 
-def cancel(job_id, tenant_id, at=AT):
-    with tenant(tenant_id):
-        return jobs.cancel_job(job_id=job_id, at=at)
-
-
 @pytest.mark.parametrize("end", [succeed, fail])
 def test_job_asked_for_while_it_runs_runs_once_more(owner, single, end):
     """Whoever asks has written something that the run may have read past; that holds for a run that fails, too."""
@@ -238,10 +210,6 @@ def test_claim_says_what_to_do_and_takes_the_step(owner, single):
     job, step = job_now(single), steps_now(single)["run"]
     assert (job.state, job.started_at, job.finished_at) == (State.RUNNING, later(3), None)
     assert (step.state, step.attempts, step.lease_until) == (State.RUNNING, 1, later(63))
-
-
-def as_enqueued(claim):
-    return None
 
 
 @pytest.mark.parametrize(
@@ -338,11 +306,6 @@ def test_worker_that_was_taken_for_dead_writes_nothing(single, event, error):
     assert (job_now(single).state, states_now(single)) == before
     with tenant(single.tenant_id):
         assert not Job.objects.filter(kind=ELSEWHERE.name).exists()
-
-
-def retry(job, at=AT):
-    with tenant(job.tenant_id):
-        return jobs.retry_job(job_id=job.id, at=at)
 
 
 def test_attempt_that_takes_too_long_is_stopped_at_its_next_report(single):
@@ -450,230 +413,3 @@ def test_cancelled_job_is_tried_again(single):
 
     assert states_now(single) == {"run": "queued"}
     assert claimed(single).attempt == 2
-
-
-# Graphs
-
-
-def test_steps_run_in_their_order(diamond):
-    assert states_now(diamond) == {"first": "queued", "left": "blocked", "right": "blocked", "last": "blocked"}
-    first = claimed(diamond)
-    assert (first.step, claim(diamond)) == ("first", None)
-    take_messages()
-
-    succeed(first, at=later(1), rows=3)
-
-    assert steps_now(diamond)["first"].output == {"rows": 3}
-    assert states_now(diamond) == {"first": "succeeded", "left": "queued", "right": "queued", "last": "blocked"}
-    assert len(take_messages()) == 2
-    left, right = claimed(diamond, at=later(1)), claimed(diamond, at=later(1))
-    assert [left.step, right.step, claim(diamond, at=later(1))] == ["left", "right", None]
-    succeed(right, at=later(2))
-    assert states_now(diamond)["last"] == "blocked"
-    assert take_messages() == []
-    succeed(left, at=later(3))
-    assert len(take_messages()) == 1
-    last = claimed(diamond, at=later(3))
-    assert (last.step, job_now(diamond).state) == ("last", State.RUNNING)
-    succeed(last, at=later(4))
-    job = job_now(diamond)
-    assert (job.state, job.started_at, job.finished_at) == (State.SUCCEEDED, AT, later(4))
-    assert set(states_now(diamond).values()) == {"succeeded"}
-
-
-def test_failed_branch_ends_the_job_and_stops_the_other(diamond):
-    succeed(claimed(diamond))
-    left, right = claimed(diamond), claimed(diamond)
-
-    fail(left)
-
-    assert job_now(diamond).state == State.FAILED
-    assert states_now(diamond) == {
-        "first": "succeeded",
-        "left": "failed",
-        "right": "cancelled",
-        "last": "blocked",
-    }
-    with pytest.raises(JobStopped):
-        right.progress.report(1)
-    with pytest.raises(LeaseLost):
-        succeed(right)
-    assert claim(diamond, at=later(1000)) is None
-
-
-def test_failed_job_is_tried_again_from_the_step_that_failed(diamond):
-    succeed(claimed(diamond))
-    succeed(claimed(diamond))  # left
-    fail(claimed(diamond))  # right
-    take_messages()
-
-    retry(diamond)
-
-    assert states_now(diamond) == {"first": "succeeded", "left": "succeeded", "right": "queued", "last": "blocked"}
-    assert len(take_messages()) == 1
-    succeed(claimed(diamond))
-    succeed(claimed(diamond))
-    assert job_now(diamond).state == State.SUCCEEDED
-    assert {name: step.attempts for name, step in steps_now(diamond).items()} == {
-        "first": 1,
-        "left": 1,
-        "right": 2,
-        "last": 1,
-    }
-
-
-def test_job_cancelled_before_it_began_is_tried_again_from_the_beginning(diamond):
-    cancel(diamond.id, diamond.tenant_id)
-
-    retry(diamond)
-
-    assert states_now(diamond) == {"first": "queued", "left": "blocked", "right": "blocked", "last": "blocked"}
-
-
-def test_graph_asked_for_while_it_runs_runs_all_its_steps_once_more(owner, diamond):
-    succeed(claimed(diamond))
-    with tenant(owner):
-        jobs.enqueue(kind=DIAMOND, subject_id=SUBJECT, at=AT)
-    succeed(claimed(diamond))
-    succeed(claimed(diamond))
-
-    succeed(claimed(diamond))
-
-    assert states_now(diamond) == {"first": "queued", "left": "blocked", "right": "blocked", "last": "blocked"}
-
-
-def test_job_of_an_earlier_release_ends_without_the_steps_that_it_never_had(diamond):
-    with tenant(diamond.tenant_id):
-        JobStep.objects.filter(job_id=diamond.id, name__in=["right", "last"]).delete()
-
-    succeed(claimed(diamond))
-    succeed(claimed(diamond))
-
-    assert job_now(diamond).state == State.SUCCEEDED
-
-
-# The sweep
-
-
-@pytest.mark.parametrize(
-    ("prepare", "at_s", "resend_after_s", "expected"),
-    [
-        (as_enqueued, 0, 10, 0),  # its message was just sent
-        (as_enqueued, 10, 10, 0),
-        (as_enqueued, 11, 10, 1),  # and seems to be lost
-        (as_enqueued, 1, 0, 1),  # or is, as at the start of the process that kept it
-        (retry_later, 4, 0, 0),
-        (retry_later, 5, 10, 1),  # no message was sent since it became due
-        ("claim", 60, 0, 0),
-        ("claim", 61, 10, 1),  # its worker is lost
-        (succeed, 1000, 0, 0),
-        (fail, 1000, 0, 0),
-    ],
-)
-def test_sweep_sends_for_what_no_message_has_reached(single, prepare, at_s, resend_after_s, expected):
-    if prepare == "claim":
-        claimed(single)
-    elif prepare is not as_enqueued:
-        prepare(claimed(single))
-    take_messages()
-
-    assert jobs.sweep(at=later(at_s), resend_after_s=resend_after_s) == expected
-    assert len(take_messages()) == expected
-    assert jobs.sweep(at=later(at_s), resend_after_s=10) == 0
-
-
-def test_sweep_finds_what_another_process_wrote(owner):
-    """A row without a message: written where no broker could be reached, or none is known."""
-    with tenant(owner):
-        job = Job.objects.create(kind=SINGLE.name, subject_id=SUBJECT)
-        JobStep.objects.create(job=job, name="run", position=0, state=State.QUEUED, run_after=AT)
-
-    assert jobs.sweep(at=AT, resend_after_s=10) == 1
-    assert take_messages() == [("default", "test.single", {"job_id": str(job.id), "tenant_id": str(owner)})]
-
-
-def test_sweep_goes_through_many_in_batches(owner, monkeypatch):
-    monkeypatch.setattr(jobs, "SWEEP_BATCH", 2)
-    with tenant(owner):
-        for number in range(5):
-            jobs.enqueue(kind=SINGLE, subject_id=uuid.UUID(int=number), at=AT)
-    take_messages()
-
-    assert [jobs.sweep(at=later(20), resend_after_s=10) for _ in range(4)] == [2, 2, 1, 0]
-    assert len({message["job_id"] for _, _, message in take_messages()}) == 5
-
-
-def test_sweep_leaves_kinds_that_another_release_knows(owner, single):
-    with tenant(owner):
-        newer = Job.objects.create(kind="test.of_the_next_release", subject_id=SUBJECT)
-        JobStep.objects.create(job=newer, name="run", position=0, state=State.QUEUED, run_after=AT)
-
-    assert jobs.sweep(at=later(20), resend_after_s=10) == 1
-
-
-def test_due_jobs_are_those_that_wait_no_longer(owner, single, diamond):
-    retry_later(claimed(single))
-
-    assert queries.due_jobs(at=later(-1)) == []
-    assert queries.due_jobs(at=AT) == [(diamond.id, owner)]
-    assert queries.due_jobs(at=later(5)) == [(diamond.id, owner), (single.id, owner)]
-    with tenant(owner):
-        assert queries.open_job_count() == 2
-
-
-def test_job_enqueued_while_the_broker_is_down_is_not_lost(owner):
-    """The commit stands and the caller isn't troubled; the sweep of a process that reaches the broker sends later."""
-    code = f"""
-import datetime as dt, uuid, django
-django.setup()
-from services.jobs import operations as jobs
-from tenants.isolation import tenant
-from tests.services.jobs.kinds import SINGLE, AT
-with tenant(uuid.UUID({str(owner)!r})):
-    print(jobs.enqueue(kind=SINGLE, at=AT).id)
-"""
-    environment = {
-        **os.environ,
-        "BROKER_URL": "amqp://127.0.0.1:1//",
-        "DJANGO_SETTINGS_MODULE": "fatfire.settings",
-        "PYTHONPATH": str(REPOSITORY),
-    }
-    ran = subprocess.run(
-        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True, timeout=30
-    )
-    job_id = ran.stdout.strip()
-    assert "Connection refused" in ran.stderr
-
-    with tenant(owner):
-        assert JobStep.objects.get(job_id=job_id).state == State.QUEUED
-    assert jobs.sweep(at=later(11), resend_after_s=10) == 1
-    assert take_messages() == [("default", "test.single", {"job_id": job_id, "tenant_id": str(owner)})]
-
-
-def test_lists_of_jobs_are_filtered(owner, single, diamond):
-    succeed(claimed(single))
-
-    with tenant(owner):
-        listed = {
-            "all": set(queries.list_jobs()),
-            "kind": set(queries.list_jobs(kind=SINGLE.name)),
-            "state": set(queries.list_jobs(state=State.QUEUED)),
-            "subject": set(queries.list_jobs(subject_id=uuid.UUID(int=8))),
-        }
-        steps = [step.name for step in queries.get_job(job_id=diamond.id).steps.all()]
-
-    assert listed == {"all": {single, diamond}, "kind": {single}, "state": {diamond}, "subject": set()}
-    assert steps == ["first", "left", "right", "last"]
-    assert dt.timedelta(0) == job_now(single).finished_at - AT
-
-
-def test_newest_jobs_of_subjects_are_found_by_their_index(owner, single):
-    with tenant(owner), connection.cursor() as cursor:
-        with CaptureQueriesContext(connection) as captured:
-            found = queries.newest_jobs(subject_ids=[single.subject_id])
-        cursor.execute("SET LOCAL enable_seqscan = off")  # a table of one row is read at once
-        cursor.execute(f"EXPLAIN {captured[0]['sql']}")
-        plan = "\n".join(line for (line,) in cursor.fetchall())
-
-    assert found == {single.subject_id: single}
-    assert "jobs_job_newest_of_subject" in plan
