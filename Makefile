@@ -4,6 +4,7 @@ WORKERS ?= 2
 T ?= tests
 BIN := .venv/bin
 DEMO_CLUSTER := .data/postgres
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 export PYTHON
 .DEFAULT_GOAL := help
@@ -51,7 +52,7 @@ pictures: setup ## Write the pictures in the README anew, into docs/pictures/.
 	$(BIN)/pytest -q tests/browser/screens.py::test_pictures
 
 lock: setup ## Pin the newest versions that pyproject.toml allows.
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  pyproject.toml -o requirements/base.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml -o requirements/base.txt
+	$(COMPILE) pyproject.toml --extra media -c requirements/base.txt -o requirements/media.txt
+	$(COMPILE) pyproject.toml --extra media --extra dev -c requirements/media.txt -o requirements/dev.txt
+	$(COMPILE) --group emulator -o requirements/emulator.txt

@@ -1,5 +1,6 @@
 """Serving a WSGI application from a thread of this process, on the loopback interface: a laptop's web server."""
 
+import contextlib
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -51,7 +52,9 @@ class Server:
             return
         self._waitress.task_dispatcher.shutdown()
         # Sockets belong to the serving thread, which ends when it has none left.
-        self._waitress.trigger.pull_trigger(lambda: wasyncore.close_all(self._waitress._map))
+        # A loop that is awake already runs this before it is woken, and has then closed what would have woken it.
+        with contextlib.suppress(OSError):
+            self._waitress.trigger.pull_trigger(lambda: wasyncore.close_all(self._waitress._map))
         self._thread.join()
 
     def __enter__(self) -> "Server":
