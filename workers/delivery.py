@@ -19,6 +19,7 @@ from kombu.serialization import prepare_accept_content
 
 from fatfire.celery import app
 from workers import tasks  # noqa: F401  # registers all that may be asked for
+from workers.runner import OPERATIONS
 
 HOSTNAME = "lambda"
 
@@ -89,7 +90,7 @@ def _request_of(envelope: Mapping[str, Any], acknowledged: list[bool]) -> _Reque
             accept=prepare_accept_content(app.conf.accept_content),
             channel=None,
         )
-        if name not in app.tasks:
+        if name not in {kind for kind, _ in OPERATIONS}:  # Celery's own tasks aren't for anybody to ask for
             raise Poison(f"unknown kind of job: {str(name)[:60]!r}")
         return _Request(
             message,

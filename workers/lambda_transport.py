@@ -76,9 +76,3 @@ class Transport(virtual.Transport):
     Channel = Channel
     can_parse_url = True  # an alias is no port
     driver_type = driver_name = "lambda"
-    global_state = virtual.BrokerState()
-
-    def __init__(self, client: Any, **options: Any) -> None:
-        """Share the state of all channels: there is none."""
-        super().__init__(client, **options)
-        self.state = self.global_state
