@@ -145,9 +145,7 @@ def main() -> None:
     with worker():
         for ask, kind in ((ask_ours, NOTHING.name), (ask_plain, "bench.plain")):
             run(ask, kind, TASKS)
-        figures = [
-            (run(ask_ours, NOTHING.name, TASKS), run(ask_plain, "bench.plain", TASKS)) for _ in range(ROUNDS)
-        ]
+        figures = [(run(ask_ours, NOTHING.name, TASKS), run(ask_plain, "bench.plain", TASKS)) for _ in range(ROUNDS)]
         ours_s, plain_s = (statistics.median(column) for column in zip(*figures, strict=True))
         ratio = statistics.median(own / base for own, base in figures)
 
