@@ -58,9 +58,12 @@ def send(*, name: str, queue: str, message: dict[str, Any], delay_s: int = 0) ->
     url = broker_of(queue)
     if delay_s and not url.startswith("sqs:"):
         return
-    delay = {"DelaySeconds": min(delay_s, MOST_DELAY_S)} if delay_s else {}
+    # Queues are there already: declaring one would ask SQS for its attributes.
+    options: dict[str, Any] = {"queue": queue, "declare": ()}
+    if delay_s:
+        options["DelaySeconds"] = min(delay_s, MOST_DELAY_S)
     if url == settings.BROKER_URL:
-        app.send_task(name, kwargs=message, queue=queue, **delay)
+        app.send_task(name, kwargs=message, **options)
         return
     with pools.producers[app.connection_for_write(url)].acquire(block=True) as producer:
-        app.send_task(name, kwargs=message, queue=queue, producer=producer, **delay)
+        app.send_task(name, kwargs=message, producer=producer, **options)
