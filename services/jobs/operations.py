@@ -15,7 +15,7 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Exists, F, Q, QuerySet
 
-from fatfire.kit.errors import DomainError
+from fatfire.kit.errors import DomainError, TransientError
 from services.jobs.jobs import JobKind, Queue, Reach
 from services.jobs.models import Job, JobStep, State
 from tenants.conflicts import conflict_means
@@ -37,6 +37,12 @@ class TimeLimitExceeded(DomainError):
     """The job took longer than it may."""
 
     status, code = 500, "time_limit_exceeded"
+
+
+class OutOfTime(TransientError):
+    """The worker had to end before the step did."""
+
+    code = "out_of_time"
 
 
 class JobNotOpen(DomainError):
@@ -145,6 +151,7 @@ class Progress:
             LeaseLost: another worker has the step.
             JobStopped: the job was cancelled, or another of its steps failed.
             TimeLimitExceeded: the attempt ran into its limit.
+            OutOfTime: the worker must end now.
         """
         claim, at = self.claim, self.claim.clock()
         with tenant_or_operator(claim.tenant_id):
@@ -153,6 +160,8 @@ class Progress:
                 raise LeaseLost if Job.objects.filter(id=claim.id, state__in=_OPEN).exists() else JobStopped
             if at > claim.deadline:
                 raise TimeLimitExceeded
+            if claim.worker_ends_at is not None and at > claim.worker_ends_at:
+                raise OutOfTime
             # Against the order of locks, hence without waiting: of steps side by side, one's progress may not be shown.
             free = Job.objects.select_for_update(skip_locked=True, no_key=True).filter(id=claim.id)
             Job.objects.filter(id__in=free.values("id")).update(
@@ -164,7 +173,8 @@ class Progress:
 class ClaimedJob:
     """One attempt at one step, held by lease. `clock` gives the present; by `deadline` the attempt must be over.
 
-    `output` is what earlier attempts reported, of one that died or failed half way.
+    `output` is what earlier attempts reported, of one that died or failed half way. `worker_ends_at`: when the worker's
+    own time is up (an invocation's on Lambda), which is no fault of the step's: it is tried again.
     """
 
     id: UUID
@@ -181,6 +191,7 @@ class ClaimedJob:
     started_at: dt.datetime
     deadline: dt.datetime
     clock: Callable[[], dt.datetime]
+    worker_ends_at: dt.datetime | None = None
 
     @property
     def tenant(self) -> UUID:
@@ -203,7 +214,13 @@ class ClaimedJob:
         return Progress(self)
 
 
-def claim(*, tenant_id: UUID | None, job_id: UUID, clock: Callable[[], dt.datetime]) -> ClaimedJob | None:
+def claim(
+    *,
+    tenant_id: UUID | None,
+    job_id: UUID,
+    clock: Callable[[], dt.datetime],
+    worker_ends_at: dt.datetime | None = None,
+) -> ClaimedJob | None:
     """Take the job's first step that is due or whose worker is lost, and return the claim; None: nothing is to be done.
 
     A message may arrive twice, late or out of order: then this returns None, since the row and not the message decides.
@@ -253,6 +270,7 @@ def claim(*, tenant_id: UUID | None, job_id: UUID, clock: Callable[[], dt.dateti
         started_at=at,
         deadline=at + dt.timedelta(seconds=kind.time_limit_s),
         clock=clock,
+        worker_ends_at=worker_ends_at,
     )
 
 
@@ -292,14 +310,17 @@ def retry_later(*, claim: ClaimedJob, error: DomainError, at: dt.datetime) -> No
     Raises:
         LeaseLost: the step is no longer ours.
     """
+    delay_s = claim.kind.retry.delay_s(claim.retries + 1)
     _end_step(
         claim,
         State.QUEUED,
         retries=claim.retries + 1,
-        run_after=at + dt.timedelta(seconds=claim.kind.retry.delay_s(claim.retries + 1)),
+        run_after=at + dt.timedelta(seconds=delay_s),
         error_code=error.code,
         error_detail=error.detail[:500],
     )
+    # Where messages can be delayed, one comes in time; it isn't counted on, so `sent_at` says nothing of it.
+    _send_on_commit(claim.kind, claim.id, claim.tenant_id, delay_s=delay_s)
 
 
 def fail(*, claim: ClaimedJob, code: str, detail: str, at: dt.datetime) -> None:
@@ -380,13 +401,14 @@ def sweep(*, at: dt.datetime, resend_after_s: int) -> int:
     return len(found)
 
 
-def end_leases(*, at: dt.datetime) -> int:
-    """Take the worker of every running step for dead, and return how many there were. Across tenants.
+def take_over(*, at: dt.datetime) -> int:
+    """Take every worker for dead and every message for lost; return how many steps were running. Across tenants.
 
-    For the start of a worker that is the only one: its predecessor was killed, and nobody needs to wait for the leases
-    to run out. Were it wrong, the steps would run twice, and only one of each could commit.
+    For the start of a worker that is the only one and whose messages die with it: nobody needs to wait for the leases
+    of its killed predecessor to run out. Were it wrong, the steps would run twice, and only one of each could commit.
     """
     with operator():
+        JobStep.objects.filter(state=State.QUEUED).update(sent_at=None)
         running = JobStep.objects.filter(state=State.RUNNING, lease_until__gte=at)
         return running.update(lease_until=at - dt.timedelta(microseconds=1))
 
@@ -466,13 +488,14 @@ def _restart(job: Job, kind: JobKind, at: dt.datetime, *, only: Collection[State
         _send_on_commit(kind, job.id, job.tenant_id)
 
 
-def _send_on_commit(kind: JobKind, job_id: UUID, tenant_id: UUID | None) -> None:
+def _send_on_commit(kind: JobKind, job_id: UUID, tenant_id: UUID | None, *, delay_s: int = 0) -> None:
     message = {"job_id": str(job_id), "tenant_id": str(tenant_id) if tenant_id else None}
     # Robust: the row is committed by then, and the sweep sends again what the broker didn't take.
-    transaction.on_commit(partial(_send, kind.name, kind.queue, message), using=current_alias(), robust=True)
+    send = partial(_send, kind.name, kind.queue, message, delay_s)
+    transaction.on_commit(send, using=current_alias(), robust=True)
 
 
-def _send(name: str, queue: Queue, message: dict[str, str | None]) -> None:
-    from fatfire.celery import app  # Celery takes a third of a second to import; pages that enqueue nothing needn't
+def _send(name: str, queue: Queue, message: dict[str, str | None], delay_s: int) -> None:
+    from fatfire import celery  # Celery takes a third of a second to import; pages that enqueue nothing needn't
 
-    app.send_task(name, kwargs=message, queue=queue.value)
+    celery.send(name=name, queue=queue.value, message=message, delay_s=delay_s)
