@@ -4,8 +4,7 @@ Zappa's own handler would also run what an event names ("command", "raw_command"
 variables from it: here it sees requests of the HTTP API, and nothing else.
 """
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fatfire import secrets
@@ -47,14 +46,9 @@ def _answer(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     Its middleware repeats each cookie, and an answer without a body has null for one.
     """
     known = {name: event[name] for name in (*_OF_A_REQUEST, "isBase64Encoded") if name in event}
-    answer = _zappa()(known, context)
+    from zappa.handler import lambda_handler as zappa  # type: ignore[import-untyped]
+
+    answer: dict[str, Any] = zappa(known, context)
     answer["body"] = answer.get("body") or ""
     answer["cookies"] = list(dict.fromkeys(answer.get("cookies") or ()))
     return answer
-
-
-@functools.cache
-def _zappa() -> Callable[[dict[str, Any], Any], dict[str, Any]]:
-    from zappa.handler import lambda_handler as handler  # imports boto3
-
-    return handler

@@ -1,13 +1,12 @@
 """One session for the deployment, and its clients."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
-
-__all__ = ["Account", "ClientError", "is_missing"]
 
 _MISSING = ("NotFound", "NoSuch", "NonExistentQueue", "QueueDoesNotExist", "ParameterNotFound", "404")
 
@@ -29,6 +28,13 @@ class Account:
         return str(self.client("sts").get_caller_identity()["Account"])
 
 
-def is_missing(error: ClientError) -> bool:
-    """Tell whether AWS says that what was asked for doesn't exist."""
-    return any(word in error.response["Error"]["Code"] for word in _MISSING)
+def or_none(ask: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str, Any] | None:
+    """Return AWS's answer, or None when it says that what was asked for doesn't exist."""
+    try:
+        return ask(**arguments)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        # CloudFormation has no word of its own for a stack that isn't there.
+        if any(word in code for word in _MISSING) or "does not exist" in error.response["Error"]["Message"]:
+            return None
+        raise

@@ -47,10 +47,23 @@ NOT_PACKED = {
     "click-repl": "Celery's shell",
     "pycparser": "cffi's, when it builds",
     **dict.fromkeys(
-        (
-            "argcomplete cfn-flip charset-normalizer hjson pip placebo python-slugify pyyaml requests setuptools"
-            " text-unidecode toml tqdm troposphere wheel"
-        ).split(),
+        [
+            "argcomplete",
+            "cfn-flip",
+            "charset-normalizer",
+            "hjson",
+            "pip",
+            "placebo",
+            "python-slugify",
+            "pyyaml",
+            "requests",
+            "setuptools",
+            "text-unidecode",
+            "toml",
+            "tqdm",
+            "troposphere",
+            "wheel",
+        ],
         "Zappa's, when it deploys",
     ),
 }
@@ -72,14 +85,14 @@ _LOCALE_DATA = _locale_data(LOCALES)
 # Files of libraries that nothing here reads. dist-info stays: entry points are in it.
 _PRUNED = re.compile(
     r"^(?:"
-    r"django/contrib/(?:gis|admindocs|flatpages|humanize|redirects|sitemaps|sites|syndication)/"
-    r"|django/(?:test|db/backends/(?:mysql|oracle|sqlite3))/"
+    r"django/contrib/(?:gis|admindocs|flatpages|humanize|redirects|sitemaps|syndication)/"
+    r"|django/db/backends/(?:mysql|oracle|sqlite3)/"
     r"|(?:django|unfold)/(?:.+/)?locale/(?!en/)[^/]+/LC_MESSAGES/"
     r"|(?:django|unfold)/(?:.+/)?locale/.+\.po$"
     rf"|babel/locale-data/(?!(?:{'|'.join(sorted(_LOCALE_DATA))})\.dat$)|babel/messages/"
     r"|[^/]+/(?:.+/)?static/"  # collected below
     r"|celery/(?:bin|contrib/testing|backends/(?!__init__|base))"
-    r"|kombu/transport/(?!__init__|base|memory|virtual|SQS|amqp)"
+    r"|kombu/transport/(?!__init__|base|memory|virtual|SQS|amqp|native)"
     r"|pydantic/(?:v1/|mypy)|werkzeug/debug/"
     r"|[^/]+\.dist-info/(?:licenses/|sboms/|RECORD$)"
     r"|bin/"
@@ -256,7 +269,7 @@ def _write_text(archive: zipfile.ZipFile, name: str, text: str) -> None:
         _write(archive, [(name, path)])
 
 
-class _only_one:  # noqa: N801 - used as a function
+class _only_one:
     """Hold the making of one thing in the cache: deployments side by side make it once."""
 
     def __init__(self, name: str) -> None:

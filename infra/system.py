@@ -1,5 +1,6 @@
 """The description of one environment, from one file, and the names of all that belongs to it."""
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -7,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from fatfire.kit.sqs import DEAD, queue_name
 from services.jobs.jobs import Queue
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -76,7 +78,7 @@ class System(BaseModel):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if missing := {*STAGES} - {*self.concurrency}:
+        if missing := {*STAGES} - {*self.concurrency} - {"media"}:
             msg = f"concurrency says nothing of {', '.join(sorted(missing))}"
             raise ValueError(msg)
         if missing := {*Queue} - {*self.queues}:
@@ -104,6 +106,11 @@ class System(BaseModel):
             msg = f"{path}: {error}"
             raise InvalidDescription(msg) from error
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the stages that there are; `media` only where its concurrency is given."""
+        return tuple(stage for stage in STAGES if stage in self.concurrency)
+
     def url(self, stage: Stage) -> str:
         """Return where the pages of a stage are."""
         return {"web": self.site_url, "console": self.console_url}[stage]
@@ -122,7 +129,7 @@ class System(BaseModel):
 
     def queue(self, queue: Queue, *, dead: bool = False) -> str:
         """Return the name of a queue on SQS, or of where its dead letters go."""
-        return self.name(queue.replace("_", "-")) + ("-dead" if dead else "")
+        return queue_name(queue, environment=self.environment) + (DEAD if dead else "")
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of something in this account and region."""
@@ -139,6 +146,21 @@ class System(BaseModel):
     def role_arn(self, role: str) -> str:
         """Return the ARN of a role of ours; roles belong to no region."""
         return f"arn:aws:iam::{self.account}:role/{self.name(role)}"
+
+    def variables(self, stage: Stage) -> dict[str, str]:
+        """Return the environment of a stage's function: settings, none of them secret."""
+        hosts = [self.host(stage)] if stage in PAGES else []
+        return {
+            **self.settings,
+            "ENVIRONMENT": self.environment,
+            "SITE_URL": self.site_url,
+            "ALLOWED_HOSTS": json.dumps(hosts),
+            "TRUSTED_PROXIES": "1",  # API Gateway, and nobody in front of it
+            "BROKER_URL": "sqs://",
+            "SECRETS_PREFIX": self.secrets_prefix(stage),
+            "STATIC_ROOT": "static",
+            **({"STATIC_URL": self.static.url} if self.static else {}),
+        }
 
     def secrets_prefix(self, stage: Stage) -> str:
         """Return the path in SSM under which the stage's secrets are, and nobody else's."""
