@@ -122,11 +122,8 @@ class Function:
         """
         lambda_ = self.account.client("lambda")
         self._upload()
-        if self._configuration() is None:
-            # Nothing serves yet, hence there is no alias that an API could name.
-            zappa.deploy(self.stage, {**self._settings(), "apigateway_lambda_qualifier": None}, package=self._address())
-        else:
-            zappa.update(self.stage, self._settings(), package=self._address())
+        bring = zappa.deploy if self._configuration() is None else zappa.update
+        bring(self.stage, self._settings(), package=self._address())
         lambda_.get_waiter("function_updated_v2").wait(FunctionName=self.name)
         found = self._configuration() or {}
         if difference(self._wanted(), found):  # Zappa leaves variables that are no longer ours
@@ -158,6 +155,8 @@ class Function:
             "lambda_concurrency": self.system.concurrency[self.stage],
             "aws_environment_variables": self.system.variables(self.stage),
             **({"vpc_config": vpc} if network.subnets else {}),
+            # Until something serves there is no alias that the API could name.
+            **({} if self._alias() else {"apigateway_lambda_qualifier": None}),
         }
 
     def _description(self) -> str:
