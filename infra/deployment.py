@@ -5,7 +5,7 @@ from typing import Literal
 
 import httpx
 
-from infra import keys, logs, policies, queues, storage, triggers
+from infra import budget, keys, logs, policies, queues, storage, triggers
 from infra.api import Domain
 from infra.aws import Account
 from infra.change import Resource, converge
@@ -15,6 +15,10 @@ from infra.system import PAGES, STAGES, Stage, System
 Say = Callable[[str], object]
 What = Stage | Literal["all", "foundation"]
 WHATS: tuple[What, ...] = ("all", "foundation", *STAGES)
+
+
+class TooManyConnections(Exception):
+    """The database doesn't bear what the functions may open; nothing was done."""
 
 
 class WrongAccount(Exception):
@@ -56,9 +60,11 @@ def deploy(account: Account, system: System, what: What, *, plan: bool, say: Say
     """Bring a stage, all, or the foundation to what is described; return how many changes there were.
 
     Raises:
-        WrongAccount, FoundationDiffers: nothing was done.
+        TooManyConnections, WrongAccount, FoundationDiffers: nothing was done.
         Unhealthy: a new version doesn't work; what served before serves.
     """
+    if over := budget.problems(system):
+        raise TooManyConnections("\n".join(over))
     if (found := account.number()) != system.account:
         msg = f"these are credentials of account {found}; {system.environment} is in {system.account}"
         raise WrongAccount(msg)

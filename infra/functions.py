@@ -9,6 +9,7 @@ from typing import Any
 from infra import zappa
 from infra.aws import Account, or_none
 from infra.change import Change, difference
+from infra.migrations import refuse_dangerous
 from infra.packaging import Package, package
 from infra.system import ALIAS, PAGES, Stage, System, function
 
@@ -89,6 +90,7 @@ class Function:
 
         Raises:
             Unhealthy: it doesn't.
+            DangerousMigrations: what it would do breaks the release that serves.
         """
         if self.stage in PAGES:
             answer = self.invoke(_readiness_request(self.system.host(self.stage), self.stage), version)
@@ -96,6 +98,8 @@ class Function:
                 msg = f"{self.name} version {version} isn't ready: {answer.get('statusCode')} {answer.get('body')!r}"
                 raise Unhealthy(msg)
             return
+        if self.stage == "migrate":
+            refuse_dangerous(self.invoke({"manage": ["showmigrations", "--plan"]}, version)["output"])
         command = ["migrate", "--no-input"] if self.stage == "migrate" else ["check"]
         for line in self.invoke({"manage": command}, version)["output"].splitlines():
             self.say(f"    {line}")

@@ -35,7 +35,8 @@ class Database(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    connections: int = Field(ge=1)
+    connections: int = Field(ge=1)  # max_connections
+    others: int = Field(default=0, ge=0)  # what container workers and whoever else may open
 
 
 class Network(BaseModel):

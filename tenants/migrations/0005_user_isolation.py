@@ -10,6 +10,8 @@ import tenants.constraints
 
 
 class Migration(migrations.Migration):
+    safe_because = "it is not for the release before 0004; the docstring says how to deploy the two apart"
+
     dependencies = [("tenants", "0004_person")]
 
     operations = [

@@ -27,6 +27,7 @@ class Command(BaseCommand):
         from infra import deployment
         from infra.aws import Account
         from infra.functions import Unhealthy
+        from infra.migrations import DangerousMigrations
         from infra.system import InvalidDescription, System
         from infra.triggers import NotAsAsked
         from infra.zappa import ZappaFailed
@@ -38,7 +39,9 @@ class Command(BaseCommand):
             count = deployment.deploy(account, system, options["what"], plan=plan, say=self._say)
         except (
             InvalidDescription,
+            deployment.TooManyConnections,
             deployment.WrongAccount,
+            DangerousMigrations,
             deployment.FoundationDiffers,
             NotAsAsked,
             Unhealthy,

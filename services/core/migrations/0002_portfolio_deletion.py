@@ -5,6 +5,10 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+    safe_because = (
+        "a household has a few portfolios: the index is made in a moment, and asks less than the one it replaces"
+    )
+
     dependencies = [("core", "0001_initial")]
 
     operations = [

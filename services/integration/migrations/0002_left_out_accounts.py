@@ -7,6 +7,8 @@ import tenants.models
 
 
 class Migration(migrations.Migration):
+    safe_because = "links and accounts are few: their indexes and checks take a moment; the new columns are empty, so nothing breaks them"
+
     dependencies = [
         ("core", "0001_initial"),
         ("integration", "0001_initial"),
