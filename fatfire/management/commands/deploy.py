@@ -25,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Deploy, or tell what would be done."""
         from infra import deployment
-        from infra.aws import Account
+        from infra.aws import Account, ClientError
         from infra.functions import Unhealthy
         from infra.system import InvalidDescription, System
         from infra.triggers import NotAsAsked
@@ -37,6 +37,7 @@ class Command(BaseCommand):
             account = Account(system.region)
             count = deployment.deploy(account, system, options["what"], plan=plan, say=self._say)
         except (
+            ClientError,
             InvalidDescription,
             deployment.WrongAccount,
             deployment.FoundationDiffers,
