@@ -5,7 +5,7 @@ from typing import Literal
 
 import httpx
 
-from infra import budget, keys, logs, policies, queues, storage, triggers
+from infra import alarms, budget, keys, logs, policies, queues, storage, triggers
 from infra.api import Domain
 from infra.aws import Account
 from infra.change import Resource, converge
@@ -48,6 +48,7 @@ def resources(account: Account, system: System, what: What, say: Say) -> Iterato
             yield Domain(account, system, stage)
     if "jobs" in stages:
         yield from triggers.triggers(account, system)
+    yield from alarms.alarms(account, system)
 
 
 def chosen(system: System, what: What) -> list[Stage]:

@@ -25,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Deploy, or tell what would be done."""
         from infra import deployment
-        from infra.aws import Account
+        from infra.aws import Account, ClientError
         from infra.functions import Unhealthy
         from infra.migrations import DangerousMigrations
         from infra.system import InvalidDescription, System
@@ -38,6 +38,7 @@ class Command(BaseCommand):
             account = Account(system.region)
             count = deployment.deploy(account, system, options["what"], plan=plan, say=self._say)
         except (
+            ClientError,
             InvalidDescription,
             deployment.TooManyConnections,
             deployment.WrongAccount,
