@@ -12,6 +12,7 @@ from infra.change import Change, difference
 from infra.migrations import refuse_dangerous
 from infra.packaging import Package, package
 from infra.system import ALIAS, PAGES, Stage, System, function
+from tenants.isolation import OWNER_ALIAS
 
 KEPT_VERSIONS = 10
 """How many versions of a function are kept, for going back."""
@@ -99,10 +100,15 @@ class Function:
                 raise Unhealthy(msg)
             return
         if self.stage == "migrate":
-            refuse_dangerous(self.invoke({"manage": ["showmigrations", "--plan"]}, version)["output"])
+            refuse_dangerous(self._listing(version))
         command = ["migrate", "--no-input"] if self.stage == "migrate" else ["check"]
         for line in self.invoke({"manage": command}, version)["output"].splitlines():
             self.say(f"    {line}")
+
+    def _listing(self, version: str) -> str:
+        """Return which migrations are applied and which aren't."""
+        listed = self.invoke({"manage": ["showmigrations", "--plan", "--database", OWNER_ALIAS]}, version)
+        return str(listed["output"])
 
     def invoke(self, event: dict[str, Any], qualifier: str) -> dict[str, Any]:
         """Return what the function answers.
