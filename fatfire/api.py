@@ -224,3 +224,6 @@ def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
     """The outermost edge of a request: log with the traceback, tell nothing."""
     logger.exception("request_failed", exc_info=error)
     return problem(request, InternalError())
+
+
+urlpatterns = api.urls[0]  # as a URLconf

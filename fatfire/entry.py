@@ -11,6 +11,11 @@ from fatfire import secrets
 
 secrets.load()  # before anything reads the settings
 
+# Now, while the function starts with a whole processor, and not at the first request, which has a part of one.
+from zappa.handler import lambda_handler as zappa  # type: ignore[import-untyped]  # noqa: E402
+
+import fatfire.wsgi  # noqa: E402, F401
+
 _WEBSOCKET_EVENTS = frozenset({"CONNECT", "MESSAGE", "DISCONNECT"})
 _OF_A_REQUEST = ("version", "rawPath", "rawQueryString", "headers", "cookies", "requestContext", "body")
 
@@ -46,7 +51,6 @@ def _answer(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     Its middleware repeats each cookie, and an answer without a body has null for one.
     """
     known = {name: event[name] for name in (*_OF_A_REQUEST, "isBase64Encoded") if name in event}
-    from zappa.handler import lambda_handler as zappa  # type: ignore[import-untyped]
 
     answer: dict[str, Any] = zappa(known, context)
     answer["body"] = answer.get("body") or ""

@@ -254,6 +254,6 @@ LOGGING = {
     # Refused requests and finished tasks are no events for the log: they are in the invocations.
     "loggers": {
         "django.request": {"level": "ERROR"},
-        **{name: {"level": "WARNING"} for name in ("celery", "kombu", "boto3", "botocore")},
+        **{name: {"level": "WARNING"} for name in ("celery", "kombu", "boto3", "botocore", "zappa")},
     },
 }

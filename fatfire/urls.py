@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.decorators.http import require_safe
 
-from fatfire.api import api
 from services.telemetry.queries import database_is_ready
 from tenants.isolation import OPERATOR_ALIAS
 
@@ -34,7 +33,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("livez", livez),
     path("readyz", readyz),
-    path("api/v1/", api.urls),
+    path("api/v1/", ("fatfire.api", "ninja", "api")),  # by name: a function that is asked for a page doesn't load it
     path("", include("fatfire.web.urls")),
 ]
 if OPERATOR_ALIAS in settings.DATABASES:  # a process that may not work across tenants has no console
