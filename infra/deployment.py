@@ -1,6 +1,6 @@
 """The order of a deployment: what stands around, the migrations, the functions, the ways to them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import httpx
@@ -8,7 +8,7 @@ import httpx
 from infra import alarms, keys, logs, policies, queues, storage, triggers
 from infra.api import Domain
 from infra.aws import Account
-from infra.change import Resource, converge
+from infra.change import Resource, converge, converge_abreast
 from infra.functions import Function, Unhealthy
 from infra.system import PAGES, STAGES, Stage, System
 
@@ -31,26 +31,21 @@ def foundation(account: Account, system: System) -> Iterator[Resource]:
     yield from policies.roles(account, system)
 
 
-def resources(account: Account, system: System, what: What, say: Say) -> Iterator[Resource]:
-    """Yield everything else that belongs to a stage, or to all, in the order in which it is made."""
+def surroundings(account: Account, system: System) -> Iterator[Resource]:
+    """Yield what functions need before they are there."""
     yield from storage.buckets(account, system)
     yield from logs.logs(account, system)
     yield from queues.queues(account, system)
-    stages = chosen(system, what)
-    for stage in stages:
-        yield Function(account, system, stage, say)
+
+
+def ways(account: Account, system: System, stages: Sequence[Stage]) -> Iterator[Resource]:
+    """Yield what leads to the functions, and what tells people how they are."""
     for stage in stages:
         if stage in PAGES:
             yield Domain(account, system, stage)
     if "jobs" in stages:
         yield from triggers.triggers(account, system)
     yield from alarms.alarms(account, system)
-
-
-def chosen(system: System, what: What) -> list[Stage]:
-    """Return the stages to deploy, the migrations first: no code serves before its tables are there."""
-    stages: list[Stage] = ["migrate", "jobs", "media", "web", "console"]
-    return [each for each in stages if (each in system.stages and what in ("all", each)) or each == "migrate"]
 
 
 def deploy(account: Account, system: System, what: What, *, plan: bool, say: Say) -> int:
@@ -69,11 +64,16 @@ def deploy(account: Account, system: System, what: What, *, plan: bool, say: Say
     if lacking:
         msg = "an administrator must run `manage.py deploy foundation`: " + "; ".join(lacking)
         raise FoundationDiffers(msg)
-    pages = [Function(account, system, stage, say) for stage in chosen(system, what) if stage in PAGES]
-    before = {each.stage: each.serving() for each in pages}
-    count = converge(resources(account, system, what, say), plan=plan, say=say)
-    for each in pages:
-        if not plan and each.serving() != before[each.stage]:
+    stages = [stage for stage in system.stages if what in ("all", stage) and stage != "migrate"]
+    functions = [Function(account, system, stage, say) for stage in stages]
+    before = {each.stage: each.serving() for each in functions}
+    count = converge(surroundings(account, system), plan=plan, say=say)
+    # No code serves before its tables are there.
+    count += converge([Function(account, system, "migrate", say)], plan=plan, say=say)
+    count += converge_abreast(functions, plan=plan, say=say)
+    count += converge(ways(account, system, stages), plan=plan, say=say)
+    for each in functions:
+        if each.stage in PAGES and not plan and each.serving() != before[each.stage]:
             _keep_or_go_back(each, before[each.stage], say)
     return count
 
