@@ -6,9 +6,9 @@ from typing import Any
 
 import boto3  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
-__all__ = ["Account", "ClientError", "or_none"]
+__all__ = ["Account", "BotoCoreError", "ClientError", "or_none"]
 
 _MISSING = ("NotFound", "NoSuch", "NonExistentQueue", "QueueDoesNotExist", "ParameterNotFound", "404")
 

@@ -7,10 +7,12 @@ import httpx
 
 from infra import alarms, keys, logs, policies, queues, storage, triggers
 from infra.api import Domain
-from infra.aws import Account
+from infra.aws import Account, BotoCoreError, ClientError
 from infra.change import Resource, converge, converge_abreast
 from infra.functions import Function, Unhealthy
-from infra.system import PAGES, STAGES, Stage, System
+from infra.system import PAGES, STAGES, InvalidDescription, Stage, System
+from infra.triggers import NotAsAsked
+from infra.zappa import ZappaFailed
 
 Say = Callable[[str], object]
 What = Stage | Literal["all", "foundation"]
@@ -21,8 +23,26 @@ class WrongAccount(Exception):
     """The credentials at hand are of another account than the environment's."""
 
 
+class NoVersionBefore(Exception):
+    """There is none to go back to."""
+
+
 class FoundationDiffers(Exception):
     """Keys or roles aren't as described; an administrator must run `manage.py deploy foundation` first."""
+
+
+REFUSALS = (
+    BotoCoreError,
+    ClientError,
+    FoundationDiffers,
+    InvalidDescription,
+    NoVersionBefore,
+    NotAsAsked,
+    Unhealthy,
+    WrongAccount,
+    ZappaFailed,
+)
+"""Why a deployment or a rollback ends early; the text is for whoever started it."""
 
 
 def foundation(account: Account, system: System) -> Iterator[Resource]:
@@ -48,16 +68,26 @@ def ways(account: Account, system: System, stages: Sequence[Stage]) -> Iterator[
     yield from alarms.alarms(account, system)
 
 
-def deploy(account: Account, system: System, what: What, *, plan: bool, say: Say) -> int:
-    """Bring a stage, all, or the foundation to what is described; return how many changes there were.
+def open_account(system: System) -> Account:
+    """Return the environment's account.
 
     Raises:
-        WrongAccount, FoundationDiffers: nothing was done.
-        Unhealthy: a new version doesn't work; what served before serves.
+        WrongAccount: the credentials at hand open another one.
     """
+    account = Account(system.region)
     if (found := account.number()) != system.account:
         msg = f"these are credentials of account {found}; {system.environment} is in {system.account}"
         raise WrongAccount(msg)
+    return account
+
+
+def deploy(environment: str, what: What, *, plan: bool, say: Say) -> int:
+    """Bring a stage, all, or the foundation to what is described; return how many changes there were.
+
+    Raises one of REFUSALS: what served before serves, and a second run goes on from there.
+    """
+    system = System.load(environment)
+    account = open_account(system)
     if what == "foundation":
         return converge(foundation(account, system), plan=plan, say=say)
     lacking = [str(change) for each in foundation(account, system) for change in each.changes()]
@@ -78,17 +108,17 @@ def deploy(account: Account, system: System, what: What, *, plan: bool, say: Say
     return count
 
 
-def rollback(account: Account, system: System, stage: Stage, *, say: Say) -> None:
+def rollback(environment: str, stage: Stage, *, say: Say) -> None:
     """Let the version serve that served before.
 
-    Raises:
-        Unhealthy: there is none.
+    Raises one of REFUSALS: nothing was done.
     """
-    function = Function(account, system, stage, say)
+    system = System.load(environment)
+    function = Function(open_account(system), system, stage, say)
     version = function.previous()
     if version is None:
         msg = f"{function.name} has no version to go back to"
-        raise Unhealthy(msg)
+        raise NoVersionBefore(msg)
     function.serve(version)
 
 
