@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,12 @@ class AccountHere:
     def client(self, service: str) -> Any:
         """Return a client as the account's root."""
         return root(self.endpoint).client(service, endpoint_url=self.endpoint)
+
+    def described(self, **settings: str) -> "AccountHere":
+        """Return the same account with other settings described; they count once something is deployed."""
+        path = self.description.with_stem(f"{ENVIRONMENT}-{len(list(self.description.parent.glob('*.toml')))}")
+        path.write_text(_description({**self.system.settings, **settings}))
+        return replace(self, description=path)
 
     def manage(self, command: str, what: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Run `manage.py deploy` or `rollback` as the deployer, and return what it said."""
