@@ -157,14 +157,14 @@ def flaky_once(job):
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("hello", "no Celery message: neither JSON nor base64 of it"),
-        ("{", "no Celery message: neither JSON nor base64 of it"),
-        (base64.b64encode(b"[1]").decode(), "no Celery message: the JSON is no object"),
+        ("hello", "no Celery message: neither a JSON object nor base64 of one"),
+        ("{", "no Celery message: neither a JSON object nor base64 of one"),
+        (base64.b64encode(b"[1]").decode(), "no Celery message: neither a JSON object nor base64 of one"),
         ("{}", "no Celery message that can be read: KeyError"),
         (json.dumps({"properties": 1, "headers": {}, "body": ""}), "no Celery message that can be read: KeyError"),
         (message("test.nobody_knows"), "unknown kind of job: 'test.nobody_knows'"),
         (message("celery.chord"), "unknown kind of job: 'celery.chord'"),
-        (message().replace("A", "B"), "no Celery message: neither JSON nor base64 of it"),
+        (message().replace("A", "B"), "no Celery message: neither a JSON object nor base64 of one"),
     ],
 )
 def test_poison_goes_to_the_dead_letters_with_its_reason(queues, owner, body, reason):
