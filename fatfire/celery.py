@@ -17,7 +17,9 @@ TRANSPORT_ALIASES.update(sqs="workers.sqs_transport:Transport", **{"lambda": "wo
 _OPTIONS: dict[str, dict[str, Any]] = {
     # The in-memory transport polls; at its default of a second every hop of a workflow would wait a second.
     "memory": {"polling_interval": 0.02},
-    "sqs": {"wait_time_seconds": 20},  # a poll that waits costs as much as one that doesn't
+    # A poll that waits costs as much as one that doesn't. Between two, or while all its processes are busy, a worker
+    # pauses: for a second by default, in which it would take one message for each process.
+    "sqs": {"wait_time_seconds": 20, "polling_interval": 0.02},
 }
 
 MOST_DELAY_S = 900
@@ -58,9 +60,12 @@ def send(*, name: str, queue: str, message: dict[str, Any], delay_s: int = 0) ->
     url = broker_of(queue)
     if delay_s and not url.startswith("sqs:"):
         return
-    delay = {"DelaySeconds": min(delay_s, MOST_DELAY_S)} if delay_s else {}
+    # Queues are there already: declaring one would ask SQS for its attributes.
+    options: dict[str, Any] = {"queue": queue, "declare": ()}
+    if delay_s:
+        options["DelaySeconds"] = min(delay_s, MOST_DELAY_S)
     if url == settings.BROKER_URL:
-        app.send_task(name, kwargs=message, queue=queue, **delay)
+        app.send_task(name, kwargs=message, **options)
         return
     with pools.producers[app.connection_for_write(url)].acquire(block=True) as producer:
-        app.send_task(name, kwargs=message, queue=queue, producer=producer, **delay)
+        app.send_task(name, kwargs=message, producer=producer, **options)

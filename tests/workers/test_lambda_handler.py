@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from django.db import connection
 
-from fatfire.kit import clock
+from fatfire.kit import aws, clock, sqs
 from fatfire.kit.errors import TransientError
 from services.jobs import operations as jobs
 from services.jobs.jobs import Backoff, JobKind, Queue
@@ -151,20 +151,37 @@ def flaky_once(job):
     return {}
 
 
+def test_sender_and_worker_ask_sqs_for_nothing_else(queues, owner):
+    """What the functions' roles must allow is this: no queue is listed, made or looked into."""
+    called = []
+    client = aws.client("sqs")
+    client.meta.events.register("before-call.sqs", lambda model, **_: called.append(model.name))
+
+    sqs.queue_url.cache_clear()
+
+    enqueue(owner)
+    sent = list(called)
+    records = queues.take()
+    called.clear()
+    lambda_handler({"Records": records}, Context())
+
+    assert (sent, called) == (["GetQueueUrl", "SendMessage"], [])
+
+
 # Messages that nobody can run.
 
 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("hello", "no Celery message: neither JSON nor base64 of it"),
-        ("{", "no Celery message: neither JSON nor base64 of it"),
-        (base64.b64encode(b"[1]").decode(), "no Celery message: the JSON is no object"),
+        ("hello", "no Celery message: neither a JSON object nor base64 of one"),
+        ("{", "no Celery message: neither a JSON object nor base64 of one"),
+        (base64.b64encode(b"[1]").decode(), "no Celery message: neither a JSON object nor base64 of one"),
         ("{}", "no Celery message that can be read: KeyError"),
         (json.dumps({"properties": 1, "headers": {}, "body": ""}), "no Celery message that can be read: KeyError"),
         (message("test.nobody_knows"), "unknown kind of job: 'test.nobody_knows'"),
         (message("celery.chord"), "unknown kind of job: 'celery.chord'"),
-        (message().replace("A", "B"), "no Celery message: neither JSON nor base64 of it"),
+        (message().replace("A", "B"), "no Celery message: neither a JSON object nor base64 of one"),
     ],
 )
 def test_poison_goes_to_the_dead_letters_with_its_reason(queues, owner, body, reason):
