@@ -6,6 +6,8 @@
 - It doesn't know which function a call about an event source mapping is for; that condition counts as met.
 - It speaks plain HTTP on the loopback interface, which counts as TLS here: the buckets refuse anything else.
 
+Its functions are ready at once: whoever waits for one asks immediately, and then not for five seconds.
+
 With CALLS_FILE each call by a role or a user is noted there, as a line of JSON, so that a test can tell which rights
 nobody uses.
 """
@@ -19,7 +21,7 @@ from typing import Any
 from ministack import app  # type: ignore[import-not-found]
 from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-not-found]
 from ministack.core.responses import get_account_id  # type: ignore[import-not-found]
-from ministack.services import kms  # type: ignore[import-not-found]
+from ministack.services import kms, lambda_svc  # type: ignore[import-not-found]
 
 UNKNOWN = "*"
 CALLS_FILE = os.environ.pop("CALLS_FILE", "")  # functions inherit the environment, and have no use for it
@@ -76,5 +78,6 @@ iam_evaluator._conditions_met = _conditions_met
 iam_actions._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
 iam_actions._lambda_action = _lambda_action
 app.pin_request_origin = _pin_request_origin
+lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = 0
 iam_evaluator.enforce = _enforce_and_record
 app.main()

@@ -31,8 +31,8 @@ class Command(BaseCommand):
             count = deployment.deploy(options["environment"], options["what"], plan=plan, say=self._say)
         except deployment.REFUSALS as error:
             raise CommandError(str(error)) from error
-        what = "to make" if plan else "made"
-        self._say(f"{count} changes {what}." if count else "Nothing to change.")
+        changes = "1 change" if count == 1 else f"{count} changes"
+        self._say(f"{changes} {'to make' if plan else 'made'}." if count else "Nothing to change.")
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
