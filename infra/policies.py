@@ -13,6 +13,8 @@ from infra.statements import allow, policy
 from infra.system import PAGES, Stage, System, function
 from services.jobs.jobs import Queue
 
+GITHUB = "token.actions.githubusercontent.com"
+"""Who signs the tokens of GitHub's workflows. Source: GitHub, OpenID Connect in Amazon Web Services."""
 NETWORK = ("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces")
 # Actions that can be granted on nothing narrower than everything, and what for.
 # Source: AWS, Service Authorization Reference.
@@ -54,11 +56,29 @@ def trust(principal: Mapping[str, str]) -> dict[str, Any]:
     return policy([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}])
 
 
+def deployers_trust(system: System) -> dict[str, Any]:
+    """Return who may deploy: whom the account's administrators let, and the workflow that the description names.
+
+    The workflow shows a token that GitHub signed for this run, so that no key is kept anywhere.
+    """
+    account = f"arn:aws:iam::{system.account}"
+    trusted = trust({"AWS": f"{account}:root"})
+    if system.github_subject:
+        is_ours = {f"{GITHUB}:aud": "sts.amazonaws.com", f"{GITHUB}:sub": system.github_subject}
+        workflow = {
+            "Effect": "Allow",
+            "Principal": {"Federated": f"{account}:oidc-provider/{GITHUB}"},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringEquals": is_ours},
+        }
+        trusted["Statement"].append(workflow)
+    return trusted
+
+
 def roles(account: Account, system: System) -> Iterator[Role]:
     """Yield every role."""
     key = keys.arn(account, system)
     for stage in system.stages:
         may = function_policy(stage, system, key=key)
         yield Role(account, system, stage, trust({"Service": "lambda.amazonaws.com"}), may)
-    administrators = {"AWS": f"arn:aws:iam::{system.account}:root"}
-    yield Role(account, system, deployer.ROLE, trust(administrators), deployer.policy_of(system, key=key))
+    yield Role(account, system, deployer.ROLE, deployers_trust(system), deployer.policy_of(system, key=key))

@@ -70,6 +70,7 @@ class System(BaseModel):
     console_url: Url
     certificate: str = Field(default="", pattern=r"^(arn:aws:acm:\S+)?$")
     alarm_email: str
+    github_subject: str = Field(default="", pattern=r"^(repo:[^\s*]+:environment:[^\s*]+)?$")
     concurrency: dict[Stage, Concurrency]
     queues: dict[Queue, Annotated[int, Field(ge=2, le=1000)]]
     database: Database
