@@ -9,8 +9,6 @@ from django.db import connections, transaction
 from tenants import privileges
 from tenants.isolation import OWNER_ALIAS
 
-LOCK_TIMEOUT = "5s"
-
 
 class Command(migrate.Command):
     """Migrate as the owner role, then grant each role what it may do."""
@@ -22,9 +20,6 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate, then grant; where nothing is to be changed (--plan, --check), neither."""
-        # A lock that is waited for holds up everybody who comes after: rather fail, and be started again.
-        with connections[options["database"]].cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
         super().handle(*args, **options)
         if options["plan"] or options["check_unapplied"]:
             return
