@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
+from infra.local import SECRETS
 from services.jobs.jobs import JobKind
 from workers.schedule import SCHEDULE
 
@@ -84,3 +85,24 @@ def test_each_command_is_explained():
     }
 
     assert set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)) == ours
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(BASE_DIR)))
+def test_commands_exist(page):
+    named = set(re.findall(r"manage\.py ([a-z_]+)", page.read_text()))
+
+    assert named - set(get_commands()) == set()
+
+
+def test_each_functions_secrets_are_explained():
+    page = (BASE_DIR / "docs" / "deploy.md").read_text().split("## 4.")[1].split("## 5.")[0]
+    header, _, *rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line[:1] == "|"
+    ]
+
+    explained = {
+        stage: {re.search("[A-Z_]+", row[0])[0] for row in rows if row[column] == "x"}
+        for column, stage in enumerate(header)
+        if column
+    }
+    assert explained == {stage: set(names) for stage, names in SECRETS.items()}
