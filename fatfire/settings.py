@@ -40,6 +40,8 @@ class Environment(BaseSettings):
     jobs_resend_after_seconds: int = Field(default=10, ge=1)
     site_url: str = Field(default="", pattern=r"^(https?://[^/\s?#@]+)?$")
     trusted_proxies: int = Field(default=0, ge=0)
+    websocket_url: str = Field(default="", pattern=r"^(wss?://[^\s?#@]+)?$")
+    websocket_endpoint: str = Field(default="", pattern=r"^(https?://[^\s?#@]+)?$")
     api_requests_per_minute: int = Field(default=600, ge=1)
     secure_cookies: bool = True
     static_root: Path | None = None
@@ -192,6 +194,8 @@ RATES_URL = ENV.rates_url
 SITE_URL = ENV.site_url
 API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
 TRUSTED_PROXIES = ENV.trusted_proxies
+WEBSOCKET_URL = ENV.websocket_url
+WEBSOCKET_ENDPOINT = ENV.websocket_endpoint
 
 UNFOLD = theme.settings(environment=ENVIRONMENT)
 
@@ -236,7 +240,7 @@ SECURE_CSP = {
     "style-src": [CSP.SELF],
     "img-src": [CSP.SELF],
     "font-src": [CSP.SELF],
-    "connect-src": [CSP.SELF],
+    "connect-src": [CSP.SELF, *([WEBSOCKET_URL] if WEBSOCKET_URL else [])],
     "form-action": [CSP.SELF],
     "frame-ancestors": [CSP.NONE],
     "base-uri": [CSP.NONE],
@@ -254,6 +258,6 @@ LOGGING = {
     # Refused requests and finished tasks are no events for the log: they are in the invocations.
     "loggers": {
         "django.request": {"level": "ERROR"},
-        **{name: {"level": "WARNING"} for name in ("celery", "kombu", "boto3", "botocore", "zappa")},
+        **{name: {"level": "WARNING"} for name in ("celery", "kombu", "boto3", "botocore", "zappa", "websockets")},
     },
 }

@@ -1,6 +1,7 @@
 """The one wrapper around every task: claims the job, runs the operation, records the invocation, plans the retry."""
 
 import contextlib
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ from services.jobs.operations import ClaimedJob, JobStopped, LeaseLost
 from services.jobs.queries import due_jobs
 from services.telemetry.operations import Kind, Outcome, Run, record_invocation
 from tenants.isolation import tenant_or_operator
+from workers.nudges import Nudges
 
 logger = structlog.get_logger(__name__)
 
@@ -83,10 +85,13 @@ def advance(*, job_id: UUID, tenant_id: UUID | None, now: Callable[[], dt.dateti
     claim = jobs.claim(tenant_id=tenant_id, job_id=job_id, clock=now, worker_ends_at=_worker_ends_at.get())
     if claim is None:
         return False
+    nudges = Nudges(job_id, tenant_id)
+    claim = dataclasses.replace(claim, reported=nudges.send_now_and_then)
     name = f"{claim.kind.name}:{claim.step}"
     with structlog.contextvars.bound_contextvars(
         request_id=claim.request_id, job_id=str(job_id), tenant_id=tenant_id and str(tenant_id), job=name
     ):
+        nudges.send()
         try:
             output = OPERATIONS[claim.kind.name, claim.step](claim)
             _end(claim, name, Outcome.OK, "", lambda at: jobs.succeed(claim=claim, output=output or {}, at=at))
@@ -100,6 +105,7 @@ def advance(*, job_id: UUID, tenant_id: UUID | None, now: Callable[[], dt.dateti
         except Exception:  # the outermost edge of a job
             logger.exception("job_failed")
             _end_badly(claim, name, None)
+        nudges.send()
     return True
 
 

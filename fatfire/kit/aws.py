@@ -13,17 +13,20 @@ from fatfire.kit.http import refuse_in_transaction
 _lock = threading.Lock()
 
 
-def client(service: str) -> Any:
+def client(service: str, *, endpoint: str | None = None, patience_s: int = 30) -> Any:
     """Return the process's client of a service ("sqs"); boto3's clients may be shared by threads, not by forks.
+
+    `endpoint`: where the service is, when that isn't AWS's to say. A call without an answer is given up after
+    `patience_s`.
 
     Raises:
         botocore.exceptions.NoRegionError: AWS_DEFAULT_REGION isn't set (on Lambda it is).
     """
-    return _client(service, os.getpid())
+    return _client(service, endpoint, patience_s, os.getpid())
 
 
 @functools.cache
-def _client(service: str, _process: int) -> Any:
+def _client(service: str, endpoint: str | None, patience_s: int, _process: int) -> Any:
     # Half of a cold start: who needs no AWS doesn't pay for it.
     import boto3  # type: ignore[import-untyped]
     from botocore.config import Config  # type: ignore[import-untyped]
@@ -31,7 +34,12 @@ def _client(service: str, _process: int) -> Any:
     with _lock:  # making one isn't safe to do twice at once
         made = boto3.client(
             service,
-            config=Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 4}),
+            endpoint_url=endpoint,
+            config=Config(
+                connect_timeout=min(5, patience_s),
+                read_timeout=patience_s,
+                retries={"mode": "standard", "max_attempts": 4 if patience_s >= 30 else 1},
+            ),
         )
     made.meta.events.register("before-send", _check)
     return made

@@ -29,7 +29,7 @@ class Server:
         Raises:
             PortTaken: another program listens there.
         """
-        listening = _listening_socket(port)
+        listening = listening_socket(port)
         self.url = f"http://{HOST}:{listening.getsockname()[1]}"
         self._waitress = create_server(
             application,
@@ -66,7 +66,12 @@ class Server:
         self.close()
 
 
-def _listening_socket(port: int) -> socket.socket:
+def listening_socket(port: int) -> socket.socket:
+    """Return a socket of the loopback interface that listens on `port`; 0 takes a free one.
+
+    Raises:
+        PortTaken: another program listens there.
+    """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

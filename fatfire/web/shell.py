@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
@@ -93,6 +94,11 @@ class Shell:
     def portfolio_of(self, row: InPortfolio) -> Portfolio:
         """Return the portfolio of something that is in one."""
         return next(each for each in self.portfolios if each.id == row.portfolio_id)
+
+    @property
+    def listens(self) -> bool:
+        """Whether the page may ask to be told when a job has changed."""
+        return bool(settings.WEBSOCKET_URL)
 
     @property
     def currency(self) -> str:

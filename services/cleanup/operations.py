@@ -26,6 +26,7 @@ from services.integration import operations as integration
 from services.integration import queries as integration_queries
 from services.jobs import operations as jobs
 from services.jobs.operations import ClaimedJob, Progress
+from services.messaging import operations as messaging
 from services.receipts import operations as receipts
 from services.telemetry import operations as telemetry
 from tenants.isolation import operator, tenant
@@ -49,12 +50,14 @@ class DeletionBegun(DomainError):
 def apply_retention(*, invocation_days: int, job_days: int, progress: Progress, at: dt.datetime) -> dict[str, int]:
     """Delete what is older than it is kept for; return how many of each were deleted. Across tenants. Repeatable.
 
-    Sign-in requests and links are kept for a day, sessions until they expire, invocations and counts of requests for
-    `invocation_days`, finished jobs with their steps for `job_days` from their end. Open jobs are never deleted.
+    Sign-in requests and links are kept for a day, sessions and listeners until they expire, invocations and counts of
+    requests for `invocation_days`, finished jobs with their steps for `job_days` from their end. Open jobs are never
+    deleted.
     """
     invocations_before = at - dt.timedelta(days=invocation_days)
     deletions: dict[str, Callable[..., int]] = {
         "sign_ins": partial(accounts.delete_sign_ins, before=at - SIGN_INS_KEPT),
+        "listeners": partial(messaging.delete_listeners, before=at),
         "sessions": partial(_delete_sessions, before=at),
         "request_counts": partial(telemetry.delete_request_counts, before=invocations_before),
         "invocations": partial(telemetry.delete_invocations, before=invocations_before),

@@ -22,6 +22,7 @@ from fatfire import demo
 from fatfire.kit import clock
 from fatfire.kit.errors import DomainError
 from fatfire.kit.serving import PortTaken, Server
+from fatfire.kit.sockets import SocketServer
 from services.integration.sandbox import app as simulator
 from services.integration.sandbox.server import serve
 from services.jobs import queries as jobs
@@ -97,14 +98,22 @@ class Command(BaseCommand):
         """Serve until told to stop."""
         from fatfire.wsgi import application
         from workers.embedded import worker_and_scheduler
+        from workers.websocket import receive
 
         stop, parent = threading.Event(), os.getppid()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         at = clock.now()
         try:
-            with _only_one(_data_dir()), Server(application, port) as web, _bank(None), worker_and_scheduler():
+            with (
+                _only_one(_data_dir()),
+                Server(application, port) as web,
+                SocketServer(receive) as sockets,
+                _bank(None),
+                worker_and_scheduler(),
+            ):
                 settings.SITE_URL = web.url
+                _let_pages_listen(sockets)
                 first_start = demo.is_unseeded()
                 tenants = [demo.seed(household, at=at) for household in demo.HOUSEHOLDS]
                 if first_start:
@@ -143,6 +152,14 @@ class Command(BaseCommand):
             self.stdout.write(f"  {each.name}: curl -H 'X-API-Key: {key}' {address}/api/v1/portfolios")
         self.stdout.write("Ctrl-C stops it; the data stays in .data/ (make clean-demo forgets it).")
         self.stdout.flush()
+
+
+def _let_pages_listen(sockets: SocketServer) -> None:
+    settings.WEBSOCKET_URL, settings.WEBSOCKET_ENDPOINT = sockets.url, sockets.endpoint
+    settings.SECURE_CSP["connect-src"].append(sockets.url)
+    # The stand-in asks for no signature, but boto3 sends nothing without one.
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        os.environ.setdefault(name, "laptop")
 
 
 def _is_busy() -> bool:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from fatfire.kit.errors import DomainError, TransientError
 from services.jobs.jobs import JobKind
 from services.jobs.models import Job, JobStep, State
 from services.jobs.operations.rows import OPEN
-from tenants.isolation import tenant_or_operator
+from tenants.isolation import current_alias, tenant_or_operator
 
 
 class LeaseLost(Exception):  # not an error of the job: another worker has it now
@@ -69,6 +70,8 @@ class Progress:
             Job.objects.filter(id__in=free.values("id")).update(
                 progress_done=done, progress_total=total, progress_note=note[:200]
             )
+            if claim.reported:
+                transaction.on_commit(claim.reported, using=current_alias(), robust=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ class ClaimedJob:
     """One attempt at one step, held by lease. `clock` gives the present; by `deadline` the attempt must be over.
 
     `output` is what earlier attempts reported, of one that died or failed half way. `worker_ends_at`: when the worker's
-    own time is up (an invocation's on Lambda), which is no fault of the step's: it is tried again.
+    own time is up (an invocation's on Lambda), which is no fault of the step's: it is tried again. `reported` is called
+    after the commit of each report.
     """
 
     id: UUID
@@ -94,6 +98,7 @@ class ClaimedJob:
     deadline: dt.datetime
     clock: Callable[[], dt.datetime]
     worker_ends_at: dt.datetime | None = None
+    reported: Callable[[], object] | None = None
 
     @property
     def tenant(self) -> UUID:

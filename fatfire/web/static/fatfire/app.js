@@ -112,8 +112,60 @@ function leaveLater(said) {
   reconsider();
 }
 
+// Where the server can say that a job has changed, what shows it asks at once, and otherwise rarely; where it can't,
+// each asks by itself, as often as its trigger says. A connection needs a fresh ticket each time.
+const LIVE = { open: false, wanted: false, askedAt: {}, asking: {}, missed: {} };
+const PATIENCE = 15000;
+
+async function listen(pause) {
+  const later = () => setTimeout(listen, pause, Math.min(pause * 2, 60000));
+  const headers = JSON.parse(document.body.getAttribute("hx-headers"));
+  const answer = await fetch(document.body.dataset.live, { method: "POST", headers, redirect: "error" }).catch(() => null);
+  if (!answer || answer.status >= 500) return later();
+  if (!answer.ok) return;
+  const socket = new WebSocket((await answer.json()).url);
+  socket.addEventListener("open", () => { LIVE.open = true; pause = 1000; });
+  socket.addEventListener("close", () => { LIVE.open = false; later(); });
+  socket.addEventListener("message", event => {
+    const { job } = JSON.parse(event.data);
+    if (LIVE.asking[job]) LIVE.missed[job] = true;
+    else askFor(job);
+  });
+}
+
+function askFor(job) {
+  document.querySelectorAll("[data-job]").forEach(each => { if (each.dataset.job === job) htmx.trigger(each, "nudge"); });
+}
+
+// What changed while the answer was on its way may not be in it.
+function askForMissed() {
+  for (const job of Object.keys(LIVE.missed)) {
+    delete LIVE.missed[job];
+    askFor(job);
+  }
+}
+
+function listenWhereJobsRun() {
+  if (LIVE.wanted || !document.body.dataset.live || !document.querySelector("[data-job]")) return;
+  LIVE.wanted = true;
+  listen(1000);
+}
+
+function askRarely(event) {
+  const { job } = event.detail.elt.dataset;
+  if (!job) return;
+  const polls = !event.detail.requestConfig.triggeringEvent;
+  if (polls && LIVE.open && Date.now() - (LIVE.askedAt[job] || 0) < PATIENCE) event.preventDefault();
+  else {
+    LIVE.askedAt[job] = Date.now();
+    LIVE.asking[job] = true;
+  }
+}
+
 function prepare() {
   readableCharts();
+  listenWhereJobsRun();
+  askForMissed();
   document.querySelectorAll("[data-leaves]").forEach(leaveLater);
 }
 
@@ -121,6 +173,9 @@ prepare();
 nameCurrencies();
 markTheme();
 document.body.addEventListener("htmx:afterSettle", prepare);
+document.body.addEventListener("htmx:beforeRequest", askRarely);
+document.body.addEventListener("htmx:beforeOnLoad", event => { delete LIVE.asking[event.detail.elt.dataset.job]; });
+document.body.addEventListener("htmx:sendError", event => { delete LIVE.asking[event.detail.elt.dataset.job]; });
 document.addEventListener("click", event => {
   const choice = event.target.closest("[data-theme-choice]");
   if (choice) chooseTheme(choice.dataset.themeChoice);
