@@ -115,7 +115,7 @@ function leaveLater(said) {
 // Where the server can say that a job has changed, what shows it asks at once, and otherwise rarely; where it can't,
 // each asks by itself, as often as its trigger says. A connection needs a fresh ticket each time.
 const LIVE = { open: false, wanted: false, askedAt: {}, asking: {}, missed: {} };
-const PATIENCE = 15000;
+const PATIENCE = 15000, SETTLED = 100;
 
 async function listen(pause) {
   const later = () => setTimeout(listen, pause, Math.min(pause * 2, 60000));
@@ -137,12 +137,15 @@ function askFor(job) {
   document.querySelectorAll("[data-job]").forEach(each => { if (each.dataset.job === job) htmx.trigger(each, "nudge"); });
 }
 
-// What changed while the answer was on its way may not be in it.
-function askForMissed() {
-  for (const job of Object.keys(LIVE.missed)) {
-    delete LIVE.missed[job];
-    askFor(job);
-  }
+// What changed while the answer was on its way may not be in it; what asks next is what the answer put there.
+function askedFor(event) {
+  const { job } = event.detail.requestConfig.elt.dataset;
+  if (!job) return;
+  setTimeout(() => {
+    LIVE.asking[job] = false;
+    if (LIVE.missed[job]) askFor(job);
+    LIVE.missed[job] = false;
+  }, SETTLED);
 }
 
 function listenWhereJobsRun() {
@@ -165,7 +168,6 @@ function askRarely(event) {
 function prepare() {
   readableCharts();
   listenWhereJobsRun();
-  askForMissed();
   document.querySelectorAll("[data-leaves]").forEach(leaveLater);
 }
 
@@ -174,8 +176,7 @@ nameCurrencies();
 markTheme();
 document.body.addEventListener("htmx:afterSettle", prepare);
 document.body.addEventListener("htmx:beforeRequest", askRarely);
-document.body.addEventListener("htmx:beforeOnLoad", event => { delete LIVE.asking[event.detail.elt.dataset.job]; });
-document.body.addEventListener("htmx:sendError", event => { delete LIVE.asking[event.detail.elt.dataset.job]; });
+document.body.addEventListener("htmx:afterRequest", askedFor);
 document.addEventListener("click", event => {
   const choice = event.target.closest("[data-theme-choice]");
   if (choice) chooseTheme(choice.dataset.themeChoice);
