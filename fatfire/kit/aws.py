@@ -45,10 +45,5 @@ def _client(service: str, endpoint: str | None, patience_s: int, _process: int) 
     return made
 
 
-def forget() -> None:
-    """Let the clients go; the next use makes new ones."""
-    _client.cache_clear()
-
-
 def _check(**_: object) -> None:
     refuse_in_transaction()
