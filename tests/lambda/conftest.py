@@ -46,6 +46,7 @@ def deployed(empty_database) -> Iterator[Deployed]:
             "PLAID_URL": bank.url,
             "PLAID_CLIENT_ID": simulator.CLIENT_ID,
             "SECURE_COOKIES": "false",
+            "JOBS_RESEND_AFTER_SECONDS": "2",
         }
         calls = folder / "calls.jsonl"
         with account_here(folder, secrets=secrets, settings=variables, calls=calls) as here:
