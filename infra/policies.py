@@ -46,6 +46,9 @@ def _statements(stage: Stage, system: System, key: str) -> Iterator[dict[str, An
         yield allow("JoinTheNetwork", NETWORK, ["*"])
     if stage in PAGES:
         yield allow("SendMessages", ["sqs:GetQueueUrl", "sqs:SendMessage"], queues)
+    if stage == "console":
+        letters = ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage")
+        yield allow("DeadLetters", [f"sqs:{action}" for action in letters], dead)
     if stage == "jobs":
         yield allow("SendMessages", ["sqs:GetQueueUrl", "sqs:SendMessage"], [*queues, *dead])
         yield allow("TakeMessages", ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], queues)
