@@ -42,6 +42,8 @@ class Environment(BaseSettings):
     trusted_proxies: int = Field(default=0, ge=0)
     api_requests_per_minute: int = Field(default=600, ge=1)
     secure_cookies: bool = True
+    static_root: Path | None = None
+    static_url: str = Field(default="/static/", pattern=r"^(/|https://[^/\s?#@]+/)([^\s?#]*/)?$")
     mail_url: SecretStr = SecretStr("")
     mail_from: str = "fatfire@localhost"
     log_level: str = "INFO"
@@ -122,8 +124,13 @@ TEMPLATES = [
         },
     }
 ]
-STATIC_URL = "/static/"
-WHITENOISE_USE_FINDERS = True  # straight from the packages: nothing to collect on a laptop
+STATIC_URL = ENV.static_url
+if ENV.static_root:  # collected: each file named by its content, to be kept for ever
+    STATIC_ROOT = BASE_DIR / ENV.static_root
+    STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
+    WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+else:
+    WHITENOISE_USE_FINDERS = True  # straight from the packages: nothing to collect on a laptop
 
 
 def _database(url: SecretStr, *, unset: str) -> dict[str, Any]:

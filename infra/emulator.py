@@ -21,6 +21,7 @@ import httpx
 BASE_DIR = Path(__file__).resolve().parent.parent
 REQUIREMENTS = BASE_DIR / "requirements" / "emulator.txt"
 ENVIRONMENT = BASE_DIR / ".data" / "emulator"
+PROGRAM = Path(__file__).with_name("emulator_program.py")
 START_SECONDS = 60
 STOP_SECONDS = 10
 ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -32,19 +33,24 @@ class EmulatorDidNotStart(Exception):
 
 @contextlib.contextmanager
 def running_emulator(
-    *, port: int = 0, log: Path | None = None, environment: Mapping[str, str] | None = None
+    *,
+    port: int = 0,
+    log: Path | None = None,
+    calls: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
     """Run an emulator for the length of the block and yield its endpoint's URL.
 
     Args:
         port: where it listens; 0 for any free port.
         log: where its log is kept; None throws it away.
+        calls: where each call by a role or a user is noted, a line of JSON each.
         environment: variables beside the emulator's own. Functions inherit them: nothing else of ours leaks into them.
 
     Raises:
         EmulatorDidNotStart: it ended, or doesn't answer within `START_SECONDS`.
     """
-    program = install()
+    python = install()
     with tempfile.TemporaryDirectory(prefix="emulator-") as folder:
         number = port or _free_port()
         endpoint = f"http://localhost:{number}"
@@ -59,13 +65,13 @@ def running_emulator(
             "LAMBDA_EXECUTOR": "local",
             "S3_DATA_DIR": str(Path(folder, "s3")),
             "AUTH": "true",
-            "CLOUDTRAIL_RECORDING": "1",
+            **({"CALLS_FILE": str(calls)} if calls else {}),
             **ROOT,
             **(environment or {}),
         }
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [str(program)],
+                [str(python), str(PROGRAM)],
                 env=variables,
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -81,11 +87,11 @@ def running_emulator(
 
 
 def install() -> Path:
-    """Return the emulator's program, installed when its requirements have changed.
+    """Return the Python of the emulator, which is installed when its requirements have changed.
 
     Its functions run on its own interpreter, so that one is ours.
     """
-    program = ENVIRONMENT / "bin" / "ministack"
+    python = ENVIRONMENT / "bin" / "python"
     stamp = ENVIRONMENT / ".installed"
     wanted = f"{sys.version}\n{ENVIRONMENT}\n{REQUIREMENTS.read_text()}"
     ENVIRONMENT.parent.mkdir(parents=True, exist_ok=True)
@@ -95,11 +101,11 @@ def install() -> Path:
             uv = str(BASE_DIR / ".venv" / "bin" / "uv")
             quiet = [uv, "--quiet"]
             subprocess.run([*quiet, "venv", "--clear", "--python", sys.executable, str(ENVIRONMENT)], check=True)
-            into = ["--python", str(ENVIRONMENT / "bin" / "python")]
+            into = ["--python", str(python)]
             sync = ["pip", "sync", "--require-hashes", "--link-mode=copy", *into, str(REQUIREMENTS)]
             subprocess.run([*quiet, *sync], check=True)
             stamp.write_text(wanted)
-    return program
+    return python
 
 
 def _free_port() -> int:

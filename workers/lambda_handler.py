@@ -14,6 +14,9 @@ from typing import Any
 
 import django
 
+from fatfire import secrets
+
+secrets.load()  # before anything reads the settings
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fatfire.settings")
 django.setup()
 
