@@ -5,9 +5,7 @@ runner claims; nothing here calls a task's function.
 """
 
 import base64
-import binascii
 import functools
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +16,7 @@ from kombu.message import Message
 from kombu.serialization import prepare_accept_content
 
 from fatfire.celery import app
+from fatfire.kit import sqs
 from workers import tasks  # noqa: F401  # registers all that may be asked for
 from workers.runner import OPERATIONS
 
@@ -44,19 +43,15 @@ class _Request(Request):  # type: ignore[misc]  # Celery has no types
 
 
 def envelope_of(body: str) -> Mapping[str, Any]:
-    """Return Kombu's envelope of a message's body on SQS: JSON, in base64 unless its sender left that out.
+    """Return Kombu's envelope of a message's body on SQS.
 
     Raises:
         Poison: there is none in it.
     """
     try:
-        text = body if body.lstrip().startswith("{") else base64.b64decode(body, validate=True).decode()
-        envelope = json.loads(text)
-    except (binascii.Error, ValueError) as error:
-        raise Poison("no Celery message: neither JSON nor base64 of it") from error
-    if not isinstance(envelope, dict):
-        raise Poison("no Celery message: the JSON is no object")
-    return envelope
+        return sqs.envelope_of(body)
+    except ValueError as error:
+        raise Poison("no Celery message: neither a JSON object nor base64 of one") from error
 
 
 def run(envelope: Mapping[str, Any]) -> None:

@@ -1,6 +1,9 @@
 """The names and addresses of the queues on SQS: fatfire-<environment>-<queue>, and the same with -dead behind it."""
 
+import base64
 import functools
+import json
+from typing import Any
 
 from fatfire.kit import aws
 
@@ -27,3 +30,17 @@ def queue_url(name: str) -> str:
     """
     url: str = aws.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
     return url
+
+
+def envelope_of(body: str) -> dict[str, Any]:
+    """Return Kombu's envelope of a message's body: JSON, in base64 unless its sender left that out.
+
+    Raises:
+        ValueError: there is none in it.
+    """
+    text = body if body.lstrip().startswith("{") else base64.b64decode(body, validate=True).decode()
+    envelope = json.loads(text)
+    if not isinstance(envelope, dict):
+        msg = "the JSON is no object"
+        raise ValueError(msg)  # what was wrong is the value that someone sent
+    return envelope

@@ -8,16 +8,21 @@ from uuid import UUID
 
 import pytest
 from botocore.exceptions import ClientError
-from django.db import connection
+from django.db import connection, connections
+from psycopg import sql
 
-from fatfire.kit import clock
+from fatfire.kit import aws, clock
+from fatfire.kit import sqs as kit_sqs
 from fatfire.kit.errors import TransientError
+from services.cleanup.jobs import DELETE_PORTFOLIO
+from services.cleanup.operations import request_portfolio_deletion
+from services.core.models import Portfolio
 from services.jobs import operations as jobs
 from services.jobs.jobs import Backoff, JobKind, Queue
 from services.jobs.models import Job, JobStep, State
 from services.telemetry.models import Invocation
 from tenants.isolation import operator, tenant
-from tests.factories import make_tenant
+from tests.factories import make_asset, make_portfolio, make_tenant, set_value
 from tests.workers.queues import Context
 from workers import delivery
 from workers import lambda_handler as handler
@@ -151,20 +156,75 @@ def flaky_once(job):
     return {}
 
 
+def test_portfolio_is_deleted_step_by_step(queues, owner):
+    """A message for each step; of the two that follow the second, each is sent once, and the last step once."""
+    with tenant(owner):
+        portfolio = make_portfolio()
+        set_value(make_asset(portfolio), "700000.00")
+        for each in Job.objects.all():
+            jobs.cancel_job(job_id=each.id, at=clock.now())
+        job = request_portfolio_deletion(portfolio_id=portfolio.id, at=clock.now())
+
+    messages = []
+    while waiting := queues.count(DELETE_PORTFOLIO.queue):
+        messages.append(waiting)
+        assert queues.pass_on(lambda_handler, DELETE_PORTFOLIO.queue) == []
+
+    assert messages == [1, 1, 2, 1]
+    with tenant(owner):
+        steps = JobStep.objects.filter(job=job).order_by("position").values_list("name", "state", "attempts")
+        assert list(steps) == [(step.name, State.SUCCEEDED, 1) for step in DELETE_PORTFOLIO.steps]
+        assert not Portfolio.objects.exists()
+
+
+def test_database_that_is_away_leaves_the_message(queues, owner, admin):
+    job_id = enqueue(owner)
+    limit = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}")  # it lets nobody in but its administrator
+    name = sql.Identifier(admin.info.dbname)
+    connections.close_all()
+    admin.execute(limit.format(name, 0))
+    try:
+        failed = queues.pass_on(lambda_handler)
+    finally:
+        admin.execute(limit.format(name, -1))
+
+    assert len(failed) == 1
+    assert ran == []
+    assert queues.pass_on(lambda_handler) == []
+    assert step_of(owner, job_id).state == State.SUCCEEDED
+
+
+def test_sender_and_worker_ask_sqs_for_nothing_else(queues, owner):
+    """What the functions' roles must allow is this: no queue is listed, made or looked into."""
+    called = []
+    client = aws.client("sqs")
+    client.meta.events.register("before-call.sqs", lambda model, **_: called.append(model.name))
+
+    kit_sqs.queue_url.cache_clear()
+
+    enqueue(owner)
+    sent = list(called)
+    records = queues.take()
+    called.clear()
+    lambda_handler({"Records": records}, Context())
+
+    assert (sent, called) == (["GetQueueUrl", "SendMessage"], [])
+
+
 # Messages that nobody can run.
 
 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("hello", "no Celery message: neither JSON nor base64 of it"),
-        ("{", "no Celery message: neither JSON nor base64 of it"),
-        (base64.b64encode(b"[1]").decode(), "no Celery message: the JSON is no object"),
+        ("hello", "no Celery message: neither a JSON object nor base64 of one"),
+        ("{", "no Celery message: neither a JSON object nor base64 of one"),
+        (base64.b64encode(b"[1]").decode(), "no Celery message: neither a JSON object nor base64 of one"),
         ("{}", "no Celery message that can be read: KeyError"),
         (json.dumps({"properties": 1, "headers": {}, "body": ""}), "no Celery message that can be read: KeyError"),
         (message("test.nobody_knows"), "unknown kind of job: 'test.nobody_knows'"),
         (message("celery.chord"), "unknown kind of job: 'celery.chord'"),
-        (message().replace("A", "B"), "no Celery message: neither JSON nor base64 of it"),
+        (message().replace("A", "B"), "no Celery message: neither a JSON object nor base64 of one"),
     ],
 )
 def test_poison_goes_to_the_dead_letters_with_its_reason(queues, owner, body, reason):
