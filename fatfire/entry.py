@@ -27,11 +27,11 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> Any:
     """
     request = event.get("requestContext") or {}
     if event.get("type") == "REQUEST" and "routeArn" in event:
-        from workers import authorizer
+        from workers import authorizer  # type: ignore[attr-defined]
 
         return authorizer.authorize(event)
     if request.get("eventType") in _WEBSOCKET_EVENTS:
-        from workers import websocket
+        from workers import websocket  # type: ignore[attr-defined]
 
         return websocket.receive(event)
     if event.get("version") == "2.0" and "http" in request:

@@ -1,12 +1,14 @@
 """One session for the deployment, and its clients."""
 
-import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+
+__all__ = ["Account", "BotoCoreError", "ClientError", "or_none"]
 
 _MISSING = ("NotFound", "NoSuch", "NonExistentQueue", "QueueDoesNotExist", "ParameterNotFound", "404")
 
@@ -17,11 +19,16 @@ class Account:
     def __init__(self, region: str) -> None:
         """Open it in `region`; nothing is asked yet."""
         self._session = boto3.Session(region_name=region)
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
 
-    @functools.cache  # noqa: B019 - one account lives as long as the process
     def client(self, service: str) -> Any:
-        """Return the client of a service."""
-        return self._session.client(service, config=Config(retries={"mode": "standard", "max_attempts": 8}))
+        """Return the client of a service; threads may share it."""
+        with self._lock:  # making one isn't safe to do twice at once
+            if service not in self._clients:
+                retries = Config(retries={"mode": "standard", "max_attempts": 8})
+                self._clients[service] = self._session.client(service, config=retries)
+            return self._clients[service]
 
     def number(self) -> str:
         """Return the account's number."""

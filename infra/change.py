@@ -1,6 +1,7 @@
 """The one concept of infra/: a resource tells how it differs from what it should be, each difference with its cure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,6 +39,16 @@ def converge(resources: Iterable[Resource], *, plan: bool, say: Callable[[str], 
             if not plan:
                 change.apply()
     return count
+
+
+def converge_abreast(resources: Sequence[Resource], *, plan: bool, say: Callable[[str], object]) -> int:
+    """Do the same with resources that don't depend on one another, all at once.
+
+    All are brought to their end before the first of their errors is raised.
+    """
+    with ThreadPoolExecutor(max_workers=max(1, len(resources))) as pool:
+        running = [pool.submit(converge, [each], plan=plan, say=say) for each in resources]
+    return sum(each.result() for each in running)
 
 
 def difference(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> str:

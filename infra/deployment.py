@@ -1,16 +1,18 @@
 """The order of a deployment: what stands around, the migrations, the functions, the ways to them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import httpx
 
-from infra import keys, logs, policies, queues, storage, triggers
+from infra import alarms, keys, logs, policies, queues, storage, triggers
 from infra.api import Domain
-from infra.aws import Account
-from infra.change import Resource, converge
+from infra.aws import Account, BotoCoreError, ClientError
+from infra.change import Resource, converge, converge_abreast
 from infra.functions import Function, Unhealthy
-from infra.system import PAGES, STAGES, Stage, System
+from infra.system import PAGES, STAGES, InvalidDescription, Stage, System
+from infra.triggers import NotAsAsked
+from infra.zappa import ZappaFailed
 
 Say = Callable[[str], object]
 What = Stage | Literal["all", "foundation"]
@@ -21,8 +23,26 @@ class WrongAccount(Exception):
     """The credentials at hand are of another account than the environment's."""
 
 
+class NoVersionBefore(Exception):
+    """There is none to go back to."""
+
+
 class FoundationDiffers(Exception):
     """Keys or roles aren't as described; an administrator must run `manage.py deploy foundation` first."""
+
+
+REFUSALS = (
+    BotoCoreError,
+    ClientError,
+    FoundationDiffers,
+    InvalidDescription,
+    NoVersionBefore,
+    NotAsAsked,
+    Unhealthy,
+    WrongAccount,
+    ZappaFailed,
+)
+"""Why a deployment or a rollback ends early; the text is for whoever started it."""
 
 
 def foundation(account: Account, system: System) -> Iterator[Resource]:
@@ -31,63 +51,74 @@ def foundation(account: Account, system: System) -> Iterator[Resource]:
     yield from policies.roles(account, system)
 
 
-def resources(account: Account, system: System, what: What, say: Say) -> Iterator[Resource]:
-    """Yield everything else that belongs to a stage, or to all, in the order in which it is made."""
+def surroundings(account: Account, system: System) -> Iterator[Resource]:
+    """Yield what functions need before they are there."""
     yield from storage.buckets(account, system)
     yield from logs.logs(account, system)
     yield from queues.queues(account, system)
-    stages = chosen(system, what)
-    for stage in stages:
-        yield Function(account, system, stage, say)
+
+
+def ways(account: Account, system: System, stages: Sequence[Stage]) -> Iterator[Resource]:
+    """Yield what leads to the functions, and what tells people how they are."""
     for stage in stages:
         if stage in PAGES:
             yield Domain(account, system, stage)
     if "jobs" in stages:
         yield from triggers.triggers(account, system)
+    yield from alarms.alarms(account, system)
 
 
-def chosen(system: System, what: What) -> list[Stage]:
-    """Return the stages to deploy, the migrations first: no code serves before its tables are there."""
-    stages: list[Stage] = ["migrate", "jobs", "media", "web", "console"]
-    return [each for each in stages if (each in system.stages and what in ("all", each)) or each == "migrate"]
-
-
-def deploy(account: Account, system: System, what: What, *, plan: bool, say: Say) -> int:
-    """Bring a stage, all, or the foundation to what is described; return how many changes there were.
+def open_account(system: System) -> Account:
+    """Return the environment's account.
 
     Raises:
-        WrongAccount, FoundationDiffers: nothing was done.
-        Unhealthy: a new version doesn't work; what served before serves.
+        WrongAccount: the credentials at hand open another one.
     """
+    account = Account(system.region)
     if (found := account.number()) != system.account:
         msg = f"these are credentials of account {found}; {system.environment} is in {system.account}"
         raise WrongAccount(msg)
+    return account
+
+
+def deploy(environment: str, what: What, *, plan: bool, say: Say) -> int:
+    """Bring a stage, all, or the foundation to what is described; return how many changes there were.
+
+    Raises one of REFUSALS: what served before serves, and a second run goes on from there.
+    """
+    system = System.load(environment)
+    account = open_account(system)
     if what == "foundation":
         return converge(foundation(account, system), plan=plan, say=say)
     lacking = [str(change) for each in foundation(account, system) for change in each.changes()]
     if lacking:
         msg = "an administrator must run `manage.py deploy foundation`: " + "; ".join(lacking)
         raise FoundationDiffers(msg)
-    pages = [Function(account, system, stage, say) for stage in chosen(system, what) if stage in PAGES]
-    before = {each.stage: each.serving() for each in pages}
-    count = converge(resources(account, system, what, say), plan=plan, say=say)
-    for each in pages:
-        if not plan and each.serving() != before[each.stage]:
+    stages = [stage for stage in system.stages if what in ("all", stage) and stage != "migrate"]
+    functions = [Function(account, system, stage, say) for stage in stages]
+    before = {each.stage: each.serving() for each in functions}
+    count = converge(surroundings(account, system), plan=plan, say=say)
+    # No code serves before its tables are there.
+    count += converge([Function(account, system, "migrate", say)], plan=plan, say=say)
+    count += converge_abreast(functions, plan=plan, say=say)
+    count += converge(ways(account, system, stages), plan=plan, say=say)
+    for each in functions:
+        if each.stage in PAGES and not plan and each.serving() != before[each.stage]:
             _keep_or_go_back(each, before[each.stage], say)
     return count
 
 
-def rollback(account: Account, system: System, stage: Stage, *, say: Say) -> None:
+def rollback(environment: str, stage: Stage, *, say: Say) -> None:
     """Let the version serve that served before.
 
-    Raises:
-        Unhealthy: there is none.
+    Raises one of REFUSALS: nothing was done.
     """
-    function = Function(account, system, stage, say)
+    system = System.load(environment)
+    function = Function(open_account(system), system, stage, say)
     version = function.previous()
     if version is None:
         msg = f"{function.name} has no version to go back to"
-        raise Unhealthy(msg)
+        raise NoVersionBefore(msg)
     function.serve(version)
 
 

@@ -13,6 +13,12 @@ def alias(system: System) -> str:
     return f"alias/{system.name('tenants')}"
 
 
+def arn(account: Account, system: System) -> str:
+    """Return the key's ARN; before it is made, one that is nobody's."""
+    found = or_none(account.client("kms").describe_key, KeyId=alias(system))
+    return str(found["KeyMetadata"]["Arn"]) if found else system.arn("kms", "key/to-be-made")
+
+
 @dataclass(frozen=True)
 class MasterKey:
     """A key of KMS, turned over every year; it never leaves KMS."""

@@ -151,7 +151,7 @@ class System(BaseModel):
         """Return the environment of a stage's function: settings, none of them secret."""
         hosts = [self.host(stage)] if stage in PAGES else []
         return {
-            **self.settings,
+            **(self.settings if stage != "migrate" else {}),
             "ENVIRONMENT": self.environment,
             "SITE_URL": self.site_url,
             "ALLOWED_HOSTS": json.dumps(hosts),

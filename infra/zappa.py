@@ -72,9 +72,9 @@ def _settings_file(stage: Stage, settings: Mapping[str, Any]) -> Iterator[Path]:
 def _run(command: str, stage: Stage, *arguments: str) -> None:
     program = str(Path(sys.executable).with_name("zappa"))
     folder = Path(arguments[arguments.index("--settings_file") + 1]).parent
-    done = subprocess.run(
-        [program, command, stage, *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+    # --json: without it Zappa first asks PyPI whether there is a newer Zappa.
+    called = [program, command, stage, "--json", "--disable_progress", *arguments]
+    done = subprocess.run(called, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         msg = f"zappa {command} {stage}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
         raise ZappaFailed(msg)

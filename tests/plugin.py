@@ -20,10 +20,13 @@ from fatfire.kit.roles import bootstrap_roles
 from fatfire.local import ROLES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+OF_A_PROCESS = {"test", "lambda"}
+"""What the names of databases begin with that a test process makes for itself; its number follows."""
 _postgres = EmbeddedPostgres(BASE_DIR / ".data" / "tests", durable=False)
 
 
-def _dsn(role: str, database: str) -> str:
+def dsn(role: str, database: str) -> str:
+    """Return the role's URL of a database of the tests' server."""
     return _postgres.dsn(role, database)
 
 
@@ -39,16 +42,17 @@ def _digest() -> str:
 
 
 def _environment(database: str) -> dict[str, str]:
-    return {variable: _dsn(role, database) for variable, role in ROLES.items()}
+    return {variable: dsn(role, database) for variable, role in ROLES.items()}
 
 
-def _execute(statement: str, *names: str) -> None:
-    with psycopg.connect(_dsn("postgres", "postgres"), autocommit=True) as connection:
+def execute(statement: str, *names: str) -> None:
+    """Run a statement about databases as the superuser, with these names in it."""
+    with psycopg.connect(dsn("postgres", "postgres"), autocommit=True) as connection:
         connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 def _databases() -> set[str]:
-    with psycopg.connect(_dsn("postgres", "postgres")) as connection:
+    with psycopg.connect(dsn("postgres", "postgres")) as connection:
         return {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
 
 
@@ -59,20 +63,20 @@ def _make_template() -> str:
     if name not in existing:
         for old in existing:
             if old.startswith("template_") and old != name:
-                _execute("DROP DATABASE {} WITH (FORCE)", old)
+                execute("DROP DATABASE {} WITH (FORCE)", old)
         draft = "draft_template"
-        _execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", draft)
-        bootstrap_roles(_dsn("postgres", "postgres"), database=draft)
+        execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", draft)
+        bootstrap_roles(dsn("postgres", "postgres"), database=draft)
         migrate = [sys.executable, str(BASE_DIR / "manage.py"), "migrate", "--verbosity=0"]
         subprocess.run(migrate, check=True, env={**os.environ, **_environment(draft)})
-        _execute("ALTER DATABASE {} RENAME TO {}", draft, name)
+        execute("ALTER DATABASE {} RENAME TO {}", draft, name)
     return name
 
 
 def _clone(template: str, name: str) -> None:
-    _execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
-    _execute("CREATE DATABASE {} TEMPLATE {}", name, template)
-    bootstrap_roles(_dsn("postgres", "postgres"), database=name)
+    execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+    execute("CREATE DATABASE {} TEMPLATE {}", name, template)
+    bootstrap_roles(dsn("postgres", "postgres"), database=name)
 
 
 def _is_alive(process_id: str) -> bool:
@@ -86,10 +90,11 @@ def _is_alive(process_id: str) -> bool:
 
 
 def _drop_left_behind() -> None:
-    """Drop the clones of test processes that were killed."""
+    """Drop the databases of test processes that were killed."""
     for name in _databases():
-        if name.startswith("test_") and not _is_alive(name.removeprefix("test_")):
-            _execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        kind, _, process_id = name.partition("_")
+        if kind in OF_A_PROCESS and not _is_alive(process_id):
+            execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
 
 os.environ.setdefault("SECRET_KEY", "only-for-tests")
@@ -111,11 +116,11 @@ os.environ["SECURE_COOKIES"] = "false"  # browsers meet the pages over plain HTT
 
 def admin_dsn() -> str:
     """Return the superuser's URL of this process's database: for cleaning up and for looking behind the policies."""
-    return _dsn("postgres", DATABASE)
+    return dsn("postgres", DATABASE)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
     """Drop the database, and use the server no longer."""
-    _execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", DATABASE)
+    execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", DATABASE)
     _postgres.stop()

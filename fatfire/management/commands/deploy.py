@@ -25,28 +25,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Deploy, or tell what would be done."""
         from infra import deployment
-        from infra.aws import Account
-        from infra.functions import Unhealthy
-        from infra.system import InvalidDescription, System
-        from infra.triggers import NotAsAsked
-        from infra.zappa import ZappaFailed
 
         plan = options["plan"]
         try:
-            system = System.load(options["environment"])
-            account = Account(system.region)
-            count = deployment.deploy(account, system, options["what"], plan=plan, say=self._say)
-        except (
-            InvalidDescription,
-            deployment.WrongAccount,
-            deployment.FoundationDiffers,
-            NotAsAsked,
-            Unhealthy,
-            ZappaFailed,
-        ) as error:
+            count = deployment.deploy(options["environment"], options["what"], plan=plan, say=self._say)
+        except deployment.REFUSALS as error:
             raise CommandError(str(error)) from error
-        what = "to make" if plan else "made"
-        self._say(f"{count} changes {what}." if count else "Nothing to change.")
+        changes = "1 change" if count == 1 else f"{count} changes"
+        self._say(f"{changes} {'to make' if plan else 'made'}." if count else "Nothing to change.")
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)

@@ -1,0 +1,94 @@
+"""A deployment changes what differs and nothing else; a version that doesn't work never serves; going back works."""
+
+import re
+
+import pytest
+
+from infra.system import function
+
+READS = re.compile(r":(?:Get|List|Describe)|^apigateway:GET$")
+
+
+@pytest.fixture
+def serving(deployed):
+    """Return which version of a stage serves."""
+
+    def ask(stage: str) -> str:
+        return deployed.client("lambda").get_alias(FunctionName=function(stage), Name="live")["FunctionVersion"]
+
+    return ask
+
+
+def _cookie_is_secure(deployed) -> bool:
+    with deployed.http() as browser:
+        return "; Secure" in browser.get("/sign-in").headers["set-cookie"]
+
+
+def test_a_second_deployment_changes_nothing(deployed):
+    before = len(deployed.calls())
+
+    planned, done = deployed.here.manage("deploy", "all", "--plan"), deployed.here.manage("deploy", "all")
+
+    assert (planned.stdout, done.stdout) == ("Nothing to change.\n", "Nothing to change.\n")
+    calls = deployed.calls()[before:]
+    assert len(calls) > 100
+    assert [call for call in calls if "/deployer" in call["by"] and not READS.search(call["action"])] == []
+
+
+def test_a_plan_changes_nothing_and_says_what_would_be(deployed, serving):
+    before = serving("web")
+
+    planned = deployed.here.described(LOG_LEVEL="WARNING").manage("deploy", "web", "--plan")
+
+    assert re.search(r"^  function fatfire-web: Environment .*'LOG_LEVEL': 'WARNING'", planned.stdout, re.MULTILINE)
+    assert planned.stdout.endswith("\n1 change to make.\n")
+    assert serving("web") == before
+
+
+def test_an_update_serves_and_a_rollback_goes_back(deployed, serving):
+    before = serving("web")
+    assert not _cookie_is_secure(deployed)
+
+    updated = deployed.here.described(SECURE_COOKIES="true").manage("deploy", "web")
+
+    assert updated.returncode == 0, updated.stderr
+    assert int(serving("web")) > int(before)
+    assert _cookie_is_secure(deployed)
+
+    back = deployed.here.manage("rollback", "web")
+
+    assert back.returncode == 0, back.stderr
+    assert back.stdout == f"  function fatfire-web: version {before} serves\n"
+    assert serving("web") == before
+    assert not _cookie_is_secure(deployed)
+
+
+def test_a_version_that_does_not_work_never_serves(deployed, serving):
+    before = serving("web")
+
+    refused = deployed.here.described(MASTER_KEY_FILE="/nowhere").manage("deploy", "web")
+
+    assert refused.returncode == 1
+    assert "tenants.E007" in refused.stderr
+    assert serving("web") == before
+    with deployed.http() as browser:
+        assert browser.get("/readyz").text == "ok"
+
+
+def test_there_is_nothing_to_go_back_to_at_first(deployed):
+    refused = deployed.here.manage("rollback", "console")
+
+    assert refused.returncode == 1
+    assert refused.stderr == "CommandError: fatfire-console has no version to go back to\n"
+
+
+def test_another_account_is_refused(deployed):
+    other = deployed.here.description.with_name("other.toml")
+    other.write_text(deployed.here.description.read_text().replace('"000000000000"', '"111111111111"'))
+
+    refused = deployed.here.manage("deploy", "all", "--environment", str(other))
+
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "CommandError: these are credentials of account 000000000000; emulator is in 111111111111\n"
+    )
