@@ -29,6 +29,7 @@ class Environment(BaseSettings):
     database_admin_url: SecretStr = SecretStr("")
     broker_url: str = "memory://localhost/"
     queue_brokers: dict[str, str] = {}
+    kms_key_id: str = ""
     master_key_file: Path = BASE_DIR / ".data" / "master.key"
     plaid_url: str = ""
     plaid_client_id: str = ""
@@ -183,6 +184,7 @@ QUEUE_BROKERS = ENV.queue_brokers
 KEEP_INVOCATIONS_DAYS = ENV.keep_invocations_days
 KEEP_JOBS_DAYS = ENV.keep_jobs_days
 JOBS_RESEND_AFTER_SECONDS = ENV.jobs_resend_after_seconds
+KMS_KEY_ID = ENV.kms_key_id
 MASTER_KEY_FILE = ENV.master_key_file
 PLAID_URL = ENV.plaid_url
 PLAID_CLIENT_ID = ENV.plaid_client_id

@@ -10,7 +10,7 @@ from django.conf import settings
 from services.integration.models import Link, LinkedAccount, LinkState
 from services.integration.providers.plaid import Plaid
 from services.integration.sandbox.institutions import WATTLE
-from tenants.encryption import encrypt
+from tenants.encryption import open_cipher
 from tests.api.document import Request
 from tests.factories import AT, make_asset, make_portfolio
 
@@ -51,7 +51,8 @@ def _renew_link() -> Request:
     link = _make_link()
     with ThreadPoolExecutor(1) as elsewhere:  # this thread's transaction is open, and the network isn't for it
         token = elsewhere.submit(_sign_in).result()
-    link.access_token = encrypt(token, model=Link, row_id=link.id, column="access_token")
+        cipher = elsewhere.submit(open_cipher, link.tenant_id).result()
+    link.access_token = cipher.encrypt(token, model=Link, row_id=link.id, column="access_token")
     link.save(update_fields=["access_token"])
     return Request(path={"link_id": link.id}, body={})
 
