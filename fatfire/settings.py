@@ -42,6 +42,7 @@ class Environment(BaseSettings):
     site_url: str = Field(default="", pattern=r"^(https?://[^/\s?#@]+)?$")
     trusted_proxies: int = Field(default=0, ge=0)
     api_requests_per_minute: int = Field(default=600, ge=1)
+    api_behind_authorizer: bool = False
     secure_cookies: bool = True
     static_root: Path | None = None
     static_url: str = Field(default="/static/", pattern=r"^(/|https://[^/\s?#@]+/)([^\s?#]*/)?$")
@@ -193,6 +194,7 @@ PLAID_COUNTRY_CODES = ENV.plaid_country_codes
 RATES_URL = ENV.rates_url
 SITE_URL = ENV.site_url
 API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
+API_BEHIND_AUTHORIZER = ENV.api_behind_authorizer
 TRUSTED_PROXIES = ENV.trusted_proxies
 
 UNFOLD = theme.settings(environment=ENVIRONMENT)
