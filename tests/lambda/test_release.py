@@ -54,6 +54,8 @@ def test_an_update_serves_and_a_rollback_goes_back(deployed, serving):
     assert updated.returncode == 0, updated.stderr
     assert int(serving("web")) > int(before)
     assert _cookie_is_secure(deployed)
+    with deployed.http() as browser:  # the gateway still asks whose key it is
+        assert browser.get("/api/v1/portfolios").json() == {"message": "Unauthorized"}
 
     back = deployed.here.manage("rollback", "web")
 
