@@ -1,4 +1,4 @@
-"""One session for the deployment, and its clients."""
+"""An AWS account and the clients of its services."""
 
 import threading
 from collections.abc import Callable
@@ -14,21 +14,31 @@ _MISSING = ("NotFound", "NoSuch", "NonExistentQueue", "QueueDoesNotExist", "Para
 
 
 class Account:
-    """The AWS account that the environment's credentials open (AWS_ENDPOINT_URL leads to an emulator)."""
+    """An AWS account, in one region, opened with somebody's credentials."""
 
-    def __init__(self, region: str) -> None:
-        """Open it in `region`; nothing is asked yet."""
-        self._session = boto3.Session(region_name=region)
+    def __init__(self, session: boto3.Session, *, endpoint: str | None = None) -> None:
+        """Open it; nothing is asked yet."""
+        self._session, self._endpoint = session, endpoint
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
+
+    @classmethod
+    def at_hand(cls, region: str) -> "Account":
+        """Return the account whose credentials are in the environment (AWS_ENDPOINT_URL leads to an emulator)."""
+        return cls(boto3.Session(region_name=region))
 
     def client(self, service: str) -> Any:
         """Return the client of a service; threads may share it."""
         with self._lock:  # making one isn't safe to do twice at once
             if service not in self._clients:
                 retries = Config(retries={"mode": "standard", "max_attempts": 8})
-                self._clients[service] = self._session.client(service, config=retries)
+                self._clients[service] = self._session.client(service, endpoint_url=self._endpoint, config=retries)
             return self._clients[service]
+
+    def close(self) -> None:
+        """Close its connections."""
+        for client in self._clients.values():
+            client.close()
 
     def number(self) -> str:
         """Return the account's number."""

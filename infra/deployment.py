@@ -77,7 +77,7 @@ def open_account(system: System) -> Account:
     Raises:
         WrongAccount: the credentials at hand open another one.
     """
-    account = Account(system.region)
+    account = Account.at_hand(system.region)
     if (found := account.number()) != system.account:
         msg = f"these are credentials of account {found}; {system.environment} is in {system.account}"
         raise WrongAccount(msg)

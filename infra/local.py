@@ -14,6 +14,7 @@ from typing import Any
 import boto3  # type: ignore[import-untyped]
 
 from infra import deployer
+from infra.aws import Account
 from infra.emulator import ROOT, running_emulator
 from infra.system import BASE_DIR, PROJECT, Stage, System
 from services.jobs.jobs import Queue
@@ -39,6 +40,7 @@ class AccountHere:
     description: Path
     credentials: Mapping[str, str]
     """The deployer's, as environment variables."""
+    root: Account
 
     @property
     def system(self) -> System:
@@ -47,7 +49,7 @@ class AccountHere:
 
     def client(self, service: str) -> Any:
         """Return a client as the account's root."""
-        return root(self.endpoint).client(service, endpoint_url=self.endpoint)
+        return self.root.client(service)
 
     def described(self, **settings: str) -> "AccountHere":
         """Return the same account with other settings described; they count once something is deployed."""
@@ -79,16 +81,14 @@ def account_here(
     description = folder / f"{ENVIRONMENT}.toml"
     description.write_text(_description(settings))
     system = System.load(str(description))
-    with running_emulator(port=port, calls=calls, log=log) as endpoint:
-        session = root(endpoint)
-        _put_secrets(session.client("ssm", endpoint_url=endpoint), system, secrets)
-        here = AccountHere(endpoint, description, {**ROOT, "AWS_ENDPOINT_URL": endpoint})
-        done = here.manage("deploy", "foundation")
+    with running_emulator(port=port, calls=calls, log=log) as endpoint, contextlib.closing(_root(endpoint)) as root:
+        _put_secrets(root.client("ssm"), system, secrets)
+        environment = {**ROOT, "AWS_ENDPOINT_URL": endpoint}
+        done = AccountHere(endpoint, description, environment, root).manage("deploy", "foundation")
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
         role = system.role_arn(deployer.ROLE)
-        sts = session.client("sts", endpoint_url=endpoint)
-        taken = sts.assume_role(RoleArn=role, RoleSessionName="deployer")["Credentials"]
+        taken = root.client("sts").assume_role(RoleArn=role, RoleSessionName="deployer")["Credentials"]
         credentials = {
             "AWS_ACCESS_KEY_ID": taken["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": taken["SecretAccessKey"],
@@ -96,16 +96,17 @@ def account_here(
             "AWS_DEFAULT_REGION": system.region,
             "AWS_ENDPOINT_URL": endpoint,
         }
-        yield AccountHere(endpoint, description, credentials)
+        yield AccountHere(endpoint, description, credentials, root)
 
 
-def root(endpoint: str) -> Any:
-    """Return a session as the account's root."""
-    return boto3.Session(
+def _root(endpoint: str) -> Account:
+    """Return the account, opened as its root."""
+    session = boto3.Session(
         aws_access_key_id=ROOT["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=ROOT["AWS_SECRET_ACCESS_KEY"],
         region_name=ROOT["AWS_DEFAULT_REGION"],
     )
+    return Account(session, endpoint=endpoint)
 
 
 def _description(settings: Mapping[str, str]) -> str:
@@ -119,9 +120,9 @@ def _description(settings: Mapping[str, str]) -> str:
         f'console_url = "https://console.{PROJECT}.localhost"',
         'alarm_email = "alarms@example.com"',
         "[concurrency]",
-        *("web = 20", "console = 2", "jobs = 20", "migrate = 1"),
+        *("web = 20", "console = 2", "jobs = 4", "migrate = 1"),
         "[queues]",
-        *(f"{queue} = 4" for queue in Queue),
+        *(f"{queue} = 2" for queue in Queue),
         "[database]",
         "connections = 100",
         "[settings]",

@@ -49,6 +49,9 @@ def _statements(stage: Stage, system: System, key: str) -> Iterator[dict[str, An
     if stage in OPENS_SECRETS:
         # Of the console's host nobody links banks; KMS_KEY_ID is there so that no file is asked for.
         yield allow("WrapTenantsKeys", ["kms:Decrypt", "kms:Encrypt"], [key])
+    if stage == "console":
+        letters = ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage")
+        yield allow("DeadLetters", [f"sqs:{action}" for action in letters], dead)
     if stage == "jobs":
         yield allow("SendMessages", ["sqs:GetQueueUrl", "sqs:SendMessage"], [*queues, *dead])
         yield allow("TakeMessages", ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], queues)

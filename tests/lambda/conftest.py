@@ -18,10 +18,11 @@ from tests.deployed import Deployed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the folder's tests together: another process would deploy again."""
+    """Keep the folder's tests together, as another process would deploy again; what looks back on all comes last."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("lambda"))
+    items.sort(key=lambda item: item.path.name == "test_rights.py")
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +45,7 @@ def deployed(empty_database) -> Iterator[Deployed]:
             "PLAID_URL": bank.url,
             "PLAID_CLIENT_ID": simulator.CLIENT_ID,
             "SECURE_COOKIES": "false",
+            "JOBS_RESEND_AFTER_SECONDS": "2",
         }
         calls = folder / "calls.jsonl"
         with account_here(folder, secrets=secrets, settings=variables, calls=calls) as here:

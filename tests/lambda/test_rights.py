@@ -1,0 +1,33 @@
+"""After all the other tests of this folder: each role's policy grants the calls that were made, and no others."""
+
+import pytest
+
+from infra import deployer, policies
+from infra.local import ACCOUNT
+from infra.system import STAGES
+
+BY_AWS = {**policies.BY_AWS, **deployer.BY_AWS}
+
+
+def granted(policy) -> set[str]:
+    return {action for statement in policy["Statement"] for action in statement["Action"]}
+
+
+def made(deployed, role) -> set[str]:
+    by = f"arn:aws:sts::{ACCOUNT}:assumed-role/{deployed.here.system.name(role)}/"
+    calls = [call for call in deployed.calls() if call["by"].startswith(by)]
+    assert [call for call in calls if call["denied"]] == []
+    return {call["action"] for call in calls}
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "media"])
+def test_a_function_has_the_rights_that_it_used(deployed, stage):
+    policy = policies.function_policy(stage, deployed.here.system, key="key")
+
+    assert granted(policy) - BY_AWS.keys() == made(deployed, stage)
+
+
+def test_the_deployer_has_the_rights_that_it_used(deployed):
+    policy = deployer.policy_of(deployed.here.system, key="key")
+
+    assert granted(policy) - BY_AWS.keys() == made(deployed, deployer.ROLE) - {"sts:GetCallerIdentity"}
