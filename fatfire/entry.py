@@ -32,7 +32,7 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> Any:
     """
     request = event.get("requestContext") or {}
     if event.get("type") == "REQUEST" and "routeArn" in event:
-        from workers import authorizer  # type: ignore[attr-defined]
+        from workers import authorizer
 
         return authorizer.authorize(event)
     if request.get("eventType") in _WEBSOCKET_EVENTS:

@@ -29,6 +29,7 @@ class Environment(BaseSettings):
     database_admin_url: SecretStr = SecretStr("")
     broker_url: str = "memory://localhost/"
     queue_brokers: dict[str, str] = {}
+    kms_key_id: str = ""
     master_key_file: Path = BASE_DIR / ".data" / "master.key"
     plaid_url: str = ""
     plaid_client_id: str = ""
@@ -43,6 +44,7 @@ class Environment(BaseSettings):
     websocket_url: str = Field(default="", pattern=r"^(wss?://[^\s?#@]+)?$")
     websocket_endpoint: str = Field(default="", pattern=r"^(https?://[^\s?#@]+)?$")
     api_requests_per_minute: int = Field(default=600, ge=1)
+    api_behind_authorizer: bool = False
     secure_cookies: bool = True
     static_root: Path | None = None
     static_url: str = Field(default="/static/", pattern=r"^(/|https://[^/\s?#@]+/)([^\s?#]*/)?$")
@@ -185,6 +187,7 @@ QUEUE_BROKERS = ENV.queue_brokers
 KEEP_INVOCATIONS_DAYS = ENV.keep_invocations_days
 KEEP_JOBS_DAYS = ENV.keep_jobs_days
 JOBS_RESEND_AFTER_SECONDS = ENV.jobs_resend_after_seconds
+KMS_KEY_ID = ENV.kms_key_id
 MASTER_KEY_FILE = ENV.master_key_file
 PLAID_URL = ENV.plaid_url
 PLAID_CLIENT_ID = ENV.plaid_client_id
@@ -193,6 +196,7 @@ PLAID_COUNTRY_CODES = ENV.plaid_country_codes
 RATES_URL = ENV.rates_url
 SITE_URL = ENV.site_url
 API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
+API_BEHIND_AUTHORIZER = ENV.api_behind_authorizer
 TRUSTED_PROXIES = ENV.trusted_proxies
 WEBSOCKET_URL = ENV.websocket_url
 WEBSOCKET_ENDPOINT = ENV.websocket_endpoint

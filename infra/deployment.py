@@ -7,6 +7,7 @@ import httpx
 
 from infra import alarms, budget, keys, logs, policies, queues, storage, triggers
 from infra.api import Domain
+from infra.authorizer import Authorizer
 from infra.aws import Account, BotoCoreError, ClientError
 from infra.change import Resource, converge, converge_abreast
 from infra.functions import Function, Unhealthy
@@ -70,6 +71,8 @@ def ways(account: Account, system: System, stages: Sequence[Stage]) -> Iterator[
     for stage in stages:
         if stage in PAGES:
             yield Domain(account, system, stage)
+    if "web" in stages:
+        yield Authorizer(account, system)
     if "jobs" in stages:
         yield from triggers.triggers(account, system)
     yield from alarms.alarms(account, system)

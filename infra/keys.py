@@ -10,7 +10,7 @@ from infra.system import System
 
 def alias(system: System) -> str:
     """Return the name of the key."""
-    return f"alias/{system.name('tenants')}"
+    return system.key_alias
 
 
 def arn(account: Account, system: System) -> str:

@@ -133,6 +133,11 @@ class System(BaseModel):
         """Return the name of a queue on SQS, or of where its dead letters go."""
         return queue_name(queue, environment=self.environment) + (DEAD if dead else "")
 
+    @property
+    def key_alias(self) -> str:
+        """Return the name of the key that wraps the tenants' keys."""
+        return f"alias/{self.name('tenants')}"
+
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of something in this account and region."""
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
@@ -158,7 +163,9 @@ class System(BaseModel):
             "SITE_URL": self.site_url,
             "ALLOWED_HOSTS": json.dumps(hosts),
             "TRUSTED_PROXIES": "1",  # API Gateway, and nobody in front of it
+            **({"API_BEHIND_AUTHORIZER": "true"} if stage in PAGES else {}),  # the console has none: it has no API
             "BROKER_URL": "sqs://",
+            **({"KMS_KEY_ID": self.key_alias} if stage != "migrate" else {}),
             "SECRETS_PREFIX": self.secrets_prefix(stage),
             "STATIC_ROOT": "static",
             **({"STATIC_URL": self.static.url} if self.static else {}),

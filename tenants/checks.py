@@ -14,7 +14,7 @@ from django.core.management.base import SystemCheckError
 from django.db.models import ForeignKey, Model
 
 from tenants.constraints import isolation_of, same_tenant_fields
-from tenants.encryption import read_master_key
+from tenants.keys import read_master_key
 from tenants.models import Tenant, TenantForeignKey, TenantModel
 
 
@@ -79,10 +79,13 @@ def check_secrets(app_configs: object = None, **_: Any) -> list[CheckMessage]:
         str(settings.SECRET_KEY)  # Django refuses an empty one when it is asked for
     except ImproperlyConfigured:
         errors.append(Error("SECRET_KEY is empty.", hint="See docs/settings.md.", id="tenants.E006"))
+    if settings.KMS_KEY_ID:
+        return errors  # whether it may be used shows at its first use: a check calls nobody
     try:
         read_master_key(settings.MASTER_KEY_FILE)
     except (OSError, ValueError) as error:
-        errors.append(Error(f"There is no master key: {error}.", hint="See MASTER_KEY_FILE.", id="tenants.E007"))
+        hint = "See KMS_KEY_ID and MASTER_KEY_FILE."
+        errors.append(Error(f"There is no master key: {error}.", hint=hint, id="tenants.E007"))
     return errors
 
 

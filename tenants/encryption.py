@@ -1,91 +1,68 @@
-"""Encrypting single values at rest: AES-256-GCM under a data key of the tenant, itself wrapped by the master key.
+"""Encrypting single values at rest: AES-256-GCM under a data key of the tenant, which is wrapped (tenants.keys).
 
 The ciphertext is bound to its tenant, table, row and column: moved elsewhere it doesn't open. Deleting the tenant's
-row of TenantKey makes everything that it encrypted unreadable, in backups too.
+row of TenantKey makes everything that it encrypted unreadable, in backups of other tables too: nobody gets a cipher
+any more, and what processes keep of the key is in their memory alone, for minutes.
 """
 
-import os
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from django.conf import settings
 from django.db.models import Model
 
-from tenants.isolation import TenantNotSet, current_tenant_id
+from fatfire.kit.http import refuse_in_transaction
+from tenants import keys
+from tenants.isolation import tenant
 from tenants.models import TenantKey
+from tenants.seal import open_sealed, seal
 
 _VERSION = b"\x01"
-_NONCE_BYTES = 12
-_KEY_BYTES = 32
 
 
-def encrypt(plain: str, *, model: type[Model], row_id: UUID, column: str) -> bytes:
-    """Return `plain` encrypted for that place of the current tenant; a data key is made at first use."""
-    return _seal(_data_key(), plain.encode(), _place(model, row_id, column))
+@dataclass(frozen=True, slots=True)
+class Cipher:
+    """Encrypts and decrypts one tenant's values, in transactions or outside. Not to be kept beyond an operation."""
+
+    tenant_id: UUID
+    _key: bytes = field(repr=False)
+
+    def encrypt(self, plain: str, *, model: type[Model], row_id: UUID, column: str) -> bytes:
+        """Return `plain` encrypted for that place."""
+        return _VERSION + seal(self._key, plain.encode(), bound_to=self._place(model, row_id, column))
+
+    def decrypt(self, sealed: bytes, *, model: type[Model], row_id: UUID, column: str) -> str:
+        """Return what was encrypted for that place.
+
+        Raises:
+            cryptography.exceptions.InvalidTag: it was encrypted for another place or key, or was changed.
+            ValueError: it isn't of a version that this code knows.
+        """
+        sealed = bytes(sealed)  # as Django reads it, it is a memoryview
+        if sealed[:1] != _VERSION:
+            msg = "not encrypted by a version of this code"
+            raise ValueError(msg)
+        return open_sealed(self._key, sealed[1:], bound_to=self._place(model, row_id, column)).decode()
+
+    def _place(self, model: type[Model], row_id: UUID, column: str) -> bytes:
+        return f"{self.tenant_id}|{model._meta.db_table}|{row_id}|{column}".encode()
 
 
-def decrypt(sealed: bytes, *, model: type[Model], row_id: UUID, column: str) -> str:
-    """Return what was encrypted for that place of the current tenant.
+def open_cipher(tenant_id: UUID) -> Cipher:
+    """Return the tenant's cipher; its data key is made at first use. No transaction may be open: KMS is far away.
+
+    The key's row is read each time. Of two that make the first key, both use the one that was stored.
 
     Raises:
-        cryptography.exceptions.InvalidTag: it was encrypted for another place or key, or was changed.
-        ValueError: it isn't of a version that this code knows.
+        NetworkInTransaction: one is open, even where no KMS is asked.
+        KeysUnavailable: try again later.
+        cryptography.exceptions.InvalidTag, botocore.exceptions.ClientError, OSError, ValueError: see tenants.keys.
     """
-    return _open(_data_key(), bytes(sealed), _place(model, row_id, column)).decode()
-
-
-def _data_key() -> bytes:
-    """Return the tenant's data key; of two requests that make the first one, both use the one that was stored."""
-    tenant_id = str(_tenant_id()).encode()
-    stored = TenantKey.objects.first()
+    refuse_in_transaction()
+    with tenant(tenant_id):
+        stored = TenantKey.objects.first()
     if stored is None:
-        wrapped = _seal(_master_key(settings.MASTER_KEY_FILE), AESGCM.generate_key(256), tenant_id)
-        TenantKey.objects.bulk_create([TenantKey(wrapped=wrapped)], ignore_conflicts=True)
-        stored = TenantKey.objects.get()
-    return _open(_master_key(settings.MASTER_KEY_FILE), bytes(stored.wrapped), tenant_id)
-
-
-@cache
-def _master_key(path: Path) -> bytes:
-    return read_master_key(path)
-
-
-def read_master_key(path: Path) -> bytes:
-    """Return the master key that the file holds in hexadecimal.
-
-    Raises:
-        OSError: the file can't be read.
-        ValueError: it doesn't hold 32 bytes. (AES would take 16 or 24 without a word.)
-    """
-    key = bytes.fromhex(path.read_text())
-    if len(key) != _KEY_BYTES:
-        msg = f"{path} does not hold {_KEY_BYTES} bytes in hexadecimal"
-        raise ValueError(msg)
-    return key
-
-
-def _tenant_id() -> UUID:
-    """Return the open tenant; across tenants there is no key to choose."""
-    tenant_id = current_tenant_id()
-    if tenant_id is None:
-        msg = "encryption needs tenant(...): operator() has no key"
-        raise TenantNotSet(msg)
-    return tenant_id
-
-
-def _place(model: type[Model], row_id: UUID, column: str) -> bytes:
-    return f"{_tenant_id()}|{model._meta.db_table}|{row_id}|{column}".encode()
-
-
-def _seal(key: bytes, plain: bytes, bound_to: bytes) -> bytes:
-    nonce = os.urandom(_NONCE_BYTES)
-    return _VERSION + nonce + AESGCM(key).encrypt(nonce, plain, bound_to)
-
-
-def _open(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
-    if sealed[:1] != _VERSION:
-        msg = "not encrypted by a version of this code"
-        raise ValueError(msg)
-    return AESGCM(key).decrypt(sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :], bound_to)
+        wrapped = keys.wrap(keys.new_key(), tenant_id=tenant_id)
+        with tenant(tenant_id):
+            TenantKey.objects.bulk_create([TenantKey(wrapped=wrapped)], ignore_conflicts=True)
+            stored = TenantKey.objects.get()
+    return Cipher(tenant_id, keys.unwrap(bytes(stored.wrapped), tenant_id=tenant_id))

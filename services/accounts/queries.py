@@ -61,10 +61,13 @@ def _owner_of_digest(digest: bytes) -> KeyOwner:
     return KeyOwner(*row)
 
 
-def principal_of_key(*, api_key_id: UUID, at: dt.datetime) -> Principal | None:
-    """Return who the key acts for, with the lesser of its and the member's role; None when it is revoked or expired."""
+def principal_of_key(*, api_key_id: UUID, secret: str, at: dt.datetime) -> Principal | None:
+    """Return who the key acts for, with the lesser of its and the member's role.
+
+    None when it is revoked or expired, is another tenant's, or has another secret.
+    """
     with connection.cursor() as cursor:  # every request pays for this one: the ORM would take longer than PostgreSQL
-        cursor.execute(_PRINCIPAL, [minute_of(at), api_key_id, at])
+        cursor.execute(_PRINCIPAL, [minute_of(at), api_key_id, digest_of(secret), at])
         row = cursor.fetchone()
     if row is None:
         return None
@@ -81,7 +84,7 @@ def principal_of_key(*, api_key_id: UUID, at: dt.datetime) -> Principal | None:
 _PRINCIPAL = """
     SELECT k.tenant_id, m.user_id, k.role, m.role, CASE WHEN k.counted_minute >= %s THEN k.counted_requests ELSE 0 END
     FROM accounts_apikey k JOIN tenants_membership m ON m.tenant_id = k.tenant_id AND m.id = k.membership_id
-    WHERE k.id = %s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > %s)
+    WHERE k.id = %s AND k.digest = %s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > %s)
 """
 
 

@@ -73,9 +73,9 @@ def test_refused_requests_change_nothing_and_leave_one_count(database, moment):
 
 def test_no_use_is_lost_to_another_at_once(database):
     owner = make_tenant()
-    make_key(owner)
+    secret = make_key(owner)
     with tenant(owner.id):
-        principal = principal_of_key(api_key_id=ApiKey.objects.get().id, at=START)
+        principal = principal_of_key(api_key_id=ApiKey.objects.get().id, secret=secret, at=START)
 
     def run():
         try:
@@ -92,9 +92,9 @@ def test_no_use_is_lost_to_another_at_once(database):
         each.join()
 
     with tenant(owner.id):
-        assert principal_of_key(api_key_id=principal.api_key_id, at=START).key_requests == 20
+        assert principal_of_key(api_key_id=principal.api_key_id, secret=secret, at=START).key_requests == 20
         later = START + dt.timedelta(minutes=1)
-        assert principal_of_key(api_key_id=principal.api_key_id, at=later).key_requests == 0
+        assert principal_of_key(api_key_id=principal.api_key_id, secret=secret, at=later).key_requests == 0
         note_key_use(principal=principal, at=later)
         note_key_use(principal=principal, at=START)  # began before, ended after: counts in the newer minute
         key = ApiKey.objects.get()

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.db import connections
 
 from fatfire.kit.roles import bootstrap_roles
@@ -43,7 +42,6 @@ def deployed(empty_database) -> Iterator[Deployed]:
         secrets = {variable: plugin.dsn(role, empty_database) for variable, role in ROLES.items()}
         secrets |= {"SECRET_KEY": "s" * 64, "PLAID_SECRET": simulator.SECRET, "MAIL_URL": f"file:{folder / 'mail'}"}
         variables = {
-            "MASTER_KEY_FILE": str(settings.MASTER_KEY_FILE),
             "PLAID_URL": bank.url,
             "PLAID_CLIENT_ID": simulator.CLIENT_ID,
             "SECURE_COOKIES": "false",

@@ -21,7 +21,7 @@ def test_migrations_ran_as_the_owner(deployed, database):
         ("web", "/sign-in", 200, "<h1"),
         ("web", "/", 302, ""),
         ("web", "/admin/", 404, "<h1"),  # this function isn't the operators'
-        ("web", "/api/v1/portfolios", 401, "problem"),
+        ("web", "/api/v1/portfolios", 401, "Unauthorized"),  # by the gateway
         ("console", "/readyz", 200, "ok"),
         ("console", "/admin/", 302, ""),
     ],

@@ -15,7 +15,7 @@ from services.integration import operations as integration
 from services.integration.models import Link, LinkedAccount
 from services.integration.sandbox.app import CLIENT_ID, SECRET
 from services.integration.sandbox.institutions import WATTLE
-from tenants.encryption import decrypt
+from tenants.encryption import open_cipher
 from tenants.isolation import tenant
 from tests.contracts.bank import NOW, Bank, running_bank
 from tests.factories import make_portfolio, make_tenant, owner_id
@@ -141,4 +141,4 @@ def everything(linked):
 def token_of(linked):
     with tenant(linked.tenant_id):
         sealed = bytes(Link.objects.get(id=linked.link_id).access_token)
-        return decrypt(sealed, model=Link, row_id=linked.link_id, column="access_token")
+    return open_cipher(linked.tenant_id).decrypt(sealed, model=Link, row_id=linked.link_id, column="access_token")

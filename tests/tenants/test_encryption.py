@@ -9,37 +9,37 @@ from django.db import connections
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fatfire.kit.http import NetworkInTransaction
 from services.core.models import Asset, Portfolio
-from tenants.encryption import decrypt, encrypt
-from tenants.isolation import TenantNotSet, operator, shared, tenant
+from tenants import keys
+from tenants.encryption import open_cipher
+from tenants.isolation import operator, shared, tenant
 from tenants.models import TenantKey
 from tests.factories import make_tenant
 
 ROW = uuid.UUID(int=1)
+PLACE = {"model": Portfolio, "row_id": ROW, "column": "name"}
 
 
 def sealed_in(tenant_id: uuid.UUID, plain: str = "access-token") -> bytes:
-    with tenant(tenant_id):
-        return encrypt(plain, model=Portfolio, row_id=ROW, column="name")
+    return open_cipher(tenant_id).encrypt(plain, **PLACE)
 
 
 def opened_in(tenant_id: uuid.UUID, sealed: bytes) -> str:
-    with tenant(tenant_id):
-        return decrypt(sealed, model=Portfolio, row_id=ROW, column="name")
+    return open_cipher(tenant_id).decrypt(sealed, **PLACE)
 
 
 def test_value_opens_where_it_was_sealed(database):
-    one = make_tenant().id
+    cipher = open_cipher(make_tenant().id)
 
     @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.text(st.characters(codec="utf-8")))
     def check(plain):
-        sealed = encrypt(plain, model=Portfolio, row_id=ROW, column="name")
-        assert decrypt(memoryview(sealed), model=Portfolio, row_id=ROW, column="name") == plain
-        assert encrypt(plain, model=Portfolio, row_id=ROW, column="name") != sealed
+        sealed = cipher.encrypt(plain, **PLACE)
+        assert cipher.decrypt(memoryview(sealed), **PLACE) == plain
+        assert cipher.encrypt(plain, **PLACE) != sealed
 
-    with tenant(one):
-        check()
+    check()
 
 
 @pytest.mark.parametrize(
@@ -55,17 +55,14 @@ def test_value_does_not_open_elsewhere(place, database):
     one = make_tenant().id
     sealed = sealed_in(one)
 
-    with pytest.raises(InvalidTag), tenant(one):
-        decrypt(sealed, **place)
+    with pytest.raises(InvalidTag):
+        open_cipher(one).decrypt(sealed, **place)
 
 
 def test_value_does_not_open_in_another_tenant(database):
     one, two = make_tenant().id, make_tenant().id
     sealed = sealed_in(one)
 
-    with pytest.raises(InvalidTag):
-        opened_in(two, sealed)
-    sealed_in(two)
     with pytest.raises(InvalidTag):
         opened_in(two, sealed)
 
@@ -102,9 +99,8 @@ def test_two_first_uses_share_one_key(database):
 
     def use():
         try:
-            with tenant(one):
-                together.wait(10)
-                sealed.append(encrypt("access-token", model=Portfolio, row_id=ROW, column="name"))
+            together.wait(10)
+            sealed.append(sealed_in(one))
         finally:
             connections.close_all()
 
@@ -119,22 +115,39 @@ def test_two_first_uses_share_one_key(database):
         assert TenantKey.objects.count() == 1
 
 
-def test_deleting_the_key_shreds(database):
+def test_deleting_the_key_shreds_at_once(database):
     one = make_tenant().id
     sealed = sealed_in(one)
 
     with operator():
         TenantKey.objects.filter(tenant=one).delete()
-    with pytest.raises(InvalidTag):
+    with pytest.raises(InvalidTag):  # although this process still keeps the key
         opened_in(one, sealed)
 
 
-@pytest.mark.parametrize("scope", [shared, operator])
-def test_there_is_no_key_outside_a_tenant(scope, database):
-    sealed = sealed_in(make_tenant().id)
+@pytest.mark.parametrize("scope", [shared, operator, "tenant"])
+def test_a_cipher_is_not_opened_in_a_transaction(scope, database):
+    one = make_tenant().id
+    open_cipher(one)  # the key is at hand: it is refused all the same
 
-    with scope():
-        with pytest.raises(TenantNotSet):
-            encrypt("x", model=Portfolio, row_id=ROW, column="name")
-        with pytest.raises(TenantNotSet):
-            decrypt(sealed, model=Portfolio, row_id=ROW, column="name")
+    with tenant(one) if scope == "tenant" else scope():
+        with pytest.raises(NetworkInTransaction):
+            open_cipher(one)
+        with pytest.raises(NetworkInTransaction):
+            keys.wrap(keys.new_key(), tenant_id=one)
+        with pytest.raises(NetworkInTransaction):
+            keys.unwrap(b"", tenant_id=one)
+
+
+def test_a_cipher_works_in_a_transaction(database):
+    one = make_tenant().id
+    cipher = open_cipher(one)
+
+    with tenant(one):
+        assert cipher.decrypt(cipher.encrypt("x", **PLACE), **PLACE) == "x"
+
+
+def test_a_cipher_does_not_show_its_key(database):
+    one = make_tenant().id
+
+    assert repr(open_cipher(one)) == f"Cipher(tenant_id={one!r})"

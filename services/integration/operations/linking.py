@@ -28,6 +28,7 @@ from services.integration.providers.plaid import LinkToken, Plaid, PublicTokenIn
 from services.jobs import operations as jobs
 from services.jobs.operations import Progress
 from tenants import audit
+from tenants.encryption import open_cipher
 from tenants.isolation import operator, tenant
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def start_link(
     """
     with tenant(tenant_id):
         core_queries.get_portfolio(portfolio_id=portfolio_id)
-    bank = open_bank()
+    bank, cipher = open_bank(), open_cipher(tenant_id)
     chosen = None if institution_id is None else bank.institution(institution_id)
     token = bank.create_link_token(
         str(user_id),
@@ -90,7 +91,7 @@ def start_link(
         core.hold_portfolio(portfolio_id=portfolio_id)
         link = Link(id=link_id or uuid4(), portfolio_id=portfolio_id, provider=PROVIDER, created_at=at)
         link.institution = chosen.name[:120] if chosen else ""
-        link.link_token = sealed_token(link, token.token, column="link_token")
+        link.link_token = sealed_token(cipher, link, token.token, column="link_token")
         link.save(force_insert=True)
         audit.record(action="start", subject="link", subject_id=link.id, at=at)
     return StartedLink(link.id, token)
@@ -111,13 +112,13 @@ def complete_link(*, tenant_id: UUID, link_id: UUID, at: dt.datetime, public_tok
         PublicTokenInvalid: the token was used or has expired; start again.
         BankUnavailable: try again later.
     """
-    bank = open_bank()
+    bank, cipher = open_bank(), open_cipher(tenant_id)
     with tenant(tenant_id):
         link = queries.get_link(link_id=link_id)
         if link.state not in {LinkState.PENDING, LinkState.REVOKED}:
             return _completed(link, at)
         is_renewal = link.state == LinkState.REVOKED
-        token = open_token(link, column="access_token" if is_renewal else "link_token")
+        token = open_token(cipher, link, column="access_token" if is_renewal else "link_token")
     if is_renewal:
         return _complete_renewal(bank, token, tenant_id=tenant_id, link_id=link_id, at=at)
     if public_token is None:
@@ -137,7 +138,7 @@ def complete_link(*, tenant_id: UUID, link_id: UUID, at: dt.datetime, public_tok
         changed = Link.objects.filter(id=link_id, state=LinkState.PENDING).update(
             state=LinkState.ACTIVE,
             item_id=item.item_id,
-            access_token=sealed_token(link, item.access_token, column="access_token"),
+            access_token=sealed_token(cipher, link, item.access_token, column="access_token"),
             link_token=None,
         )
         if changed:
@@ -159,10 +160,11 @@ def start_renewal(
         ItemGone: the bank no longer knows the link; only a new link helps.
         BankUnavailable: try again later.
     """
+    cipher = open_cipher(tenant_id)
     with tenant(tenant_id):
         link = queries.get_link(link_id=link_id)
         require_in_use(link)
-        access_token = open_token(link, column="access_token")
+        access_token = open_token(cipher, link, column="access_token")
     token = open_bank().create_link_token(
         str(user_id),
         "en",
@@ -213,6 +215,7 @@ def run_removal(*, tenant_id: UUID, link_id: UUID, progress: Progress, at: dt.da
         BankUnavailable: try again later.
     """
     ended: bytes | None = None
+    cipher = open_cipher(tenant_id)
     while True:
         with tenant(tenant_id):
             progress.report(0, 1)
@@ -224,7 +227,7 @@ def run_removal(*, tenant_id: UUID, link_id: UUID, progress: Progress, at: dt.da
             if sealed == ended:  # else it came into use while this ran
                 _forget(link, at=at)
                 return
-            token = open_token(link, column="access_token")
+            token = open_token(cipher, link, column="access_token")
         open_bank().remove_item(token)
         ended = sealed
 

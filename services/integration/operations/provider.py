@@ -5,7 +5,7 @@ from django.conf import settings
 from fatfire.kit.errors import DomainError
 from services.integration.models import Link, LinkState
 from services.integration.providers.plaid import Plaid
-from tenants.encryption import decrypt, encrypt
+from tenants.encryption import Cipher
 
 PROVIDER = "plaid"
 
@@ -56,15 +56,15 @@ def require_in_use(link: Link) -> None:
         raise LinkRemoved
 
 
-def sealed_token(link: Link, token: str, *, column: str) -> bytes:
+def sealed_token(cipher: Cipher, link: Link, token: str, *, column: str) -> bytes:
     """Return the token, encrypted for that column of the link."""
-    return encrypt(token, model=Link, row_id=link.id, column=column)
+    return cipher.encrypt(token, model=Link, row_id=link.id, column=column)
 
 
-def open_token(link: Link, *, column: str) -> str:
+def open_token(cipher: Cipher, link: Link, *, column: str) -> str:
     """Return the token in that column of the link, decrypted; the link's state says that it has one."""
     sealed: bytes | memoryview | None = getattr(link, column)
     if sealed is None:
         msg = "the link has no token"
         raise ValueError(msg)
-    return decrypt(bytes(sealed), model=Link, row_id=link.id, column=column)
+    return cipher.decrypt(bytes(sealed), model=Link, row_id=link.id, column=column)

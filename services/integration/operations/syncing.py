@@ -29,6 +29,7 @@ from services.integration.providers.plaid import (
 from services.jobs import operations as jobs
 from services.jobs import queries as job_queries
 from services.jobs.operations import Progress
+from tenants.encryption import open_cipher
 from tenants.isolation import tenant
 
 if TYPE_CHECKING:
@@ -96,10 +97,10 @@ def run_sync(*, tenant_id: UUID, link_id: UUID, progress: Progress, at: dt.datet
         PortfolioBeingDeleted: there is nothing to import into.
         BankUnavailable, SyncRestart, AccountUnknown: try again later.
     """
-    bank = open_bank()
+    bank, cipher = open_bank(), open_cipher(tenant_id)
     with tenant(tenant_id):
         link = _link_in_use(Link.objects.select_related("portfolio"), link_id)
-        token = open_token(link, column="access_token")
+        token = open_token(cipher, link, column="access_token")
     try:
         news = _read(bank, token, link, refresh=refresh, progress=progress)
     except (ConsentRevoked, ItemGone):

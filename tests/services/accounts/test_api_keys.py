@@ -40,7 +40,7 @@ def test_key_may_no_more_than_its_member(owner, members, keys):
     if members.allows(keys):
         key = create(owner, member, keys)
         with tenant(owner.id):
-            assert queries.principal_of_key(api_key_id=key.id, at=AT).role == keys
+            assert queries.principal_of_key(api_key_id=key.id, secret=key.secret, at=AT).role == keys
         return
     with pytest.raises(InvalidInput, match=f"The member is {members} and can't give a key the role {keys}"):
         create(owner, member, keys)
@@ -53,7 +53,7 @@ def test_key_falls_with_its_member(owner):
     key = create(owner, member, Role.ADMIN)
     with tenant(owner.id):
         Membership.objects.filter(id=member.id).update(role=Role.VIEWER)
-        assert queries.principal_of_key(api_key_id=key.id, at=AT).role == Role.VIEWER
+        assert queries.principal_of_key(api_key_id=key.id, secret=key.secret, at=AT).role == Role.VIEWER
 
 
 def test_key_ends_on_the_moment(owner):
@@ -61,9 +61,12 @@ def test_key_ends_on_the_moment(owner):
     key = create(owner, member_of(owner, Role.OWNER), Role.OWNER, expires_at=expires_at)
 
     with tenant(owner.id):
-        last = queries.principal_of_key(api_key_id=key.id, at=expires_at - dt.timedelta(microseconds=1))
+        last = queries.principal_of_key(
+            api_key_id=key.id, secret=key.secret, at=expires_at - dt.timedelta(microseconds=1)
+        )
         assert last.role == Role.OWNER
-        assert queries.principal_of_key(api_key_id=key.id, at=expires_at) is None
+        assert queries.principal_of_key(api_key_id=key.id, secret=key.secret, at=expires_at) is None
+        assert queries.principal_of_key(api_key_id=key.id, secret=f"{key.secret}x", at=AT) is None
 
 
 def test_secret_is_not_kept(owner, admin):

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from django.conf import settings
+from django.db import connections
 
 from services.integration.models import Link, LinkedAccount, LinkState
 from services.integration.providers.plaid import Plaid
 from services.integration.sandbox.institutions import WATTLE
-from tenants.encryption import encrypt
+from tenants.encryption import Cipher, open_cipher
 from tests.api.document import Request
 from tests.factories import AT, make_asset, make_portfolio
 
@@ -51,9 +52,17 @@ def _renew_link() -> Request:
     link = _make_link()
     with ThreadPoolExecutor(1) as elsewhere:  # this thread's transaction is open, and the network isn't for it
         token = elsewhere.submit(_sign_in).result()
-    link.access_token = encrypt(token, model=Link, row_id=link.id, column="access_token")
+        cipher = elsewhere.submit(_open_cipher, link.tenant_id).result()
+    link.access_token = cipher.encrypt(token, model=Link, row_id=link.id, column="access_token")
     link.save(update_fields=["access_token"])
     return Request(path={"link_id": link.id}, body={})
+
+
+def _open_cipher(tenant_id: uuid.UUID) -> Cipher:
+    try:
+        return open_cipher(tenant_id)
+    finally:
+        connections.close_all()  # this thread's
 
 
 REQUESTS: dict[str, Callable[[], Request]] = {

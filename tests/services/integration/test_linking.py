@@ -14,7 +14,7 @@ from services.integration.models import Link, LinkState
 from services.integration.providers.plaid import PublicTokenInvalid
 from services.integration.sandbox.institutions import WATTLE
 from services.jobs.models import Job, State
-from tenants.encryption import decrypt
+from tenants.encryption import open_cipher
 from tenants.isolation import tenant
 from tenants.models import AuditEvent
 from tests.contracts.bank import NOW
@@ -39,9 +39,11 @@ def test_start_link_keeps_a_link_that_waits(bank):
             LinkState.PENDING,
             None,
         )
-        assert decrypt(bytes(link.link_token), model=Link, row_id=link.id, column="link_token") == started.token.token
         assert AuditEvent.objects.filter(action="start", subject="link").count() == 1
         assert not Job.objects.exists()
+    cipher = open_cipher(tenant_id)
+    kept = cipher.decrypt(bytes(link.link_token), model=Link, row_id=link.id, column="link_token")
+    assert kept == started.token.token
 
 
 def test_start_link_into_another_tenants_portfolio_is_refused_before_the_bank_is_asked(bank):
