@@ -36,7 +36,7 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> Any:
 
         return authorizer.authorize(event)
     if request.get("eventType") in _WEBSOCKET_EVENTS:
-        from workers import websocket  # type: ignore[attr-defined]
+        from workers import websocket
 
         return websocket.receive(event)
     if event.get("version") == "2.0" and "http" in request:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import httpx
 
-from infra import alarms, budget, keys, logs, policies, queues, storage, triggers
+from infra import alarms, budget, keys, logs, policies, queues, storage, triggers, websocket
 from infra.api import Domain
 from infra.authorizer import Authorizer
 from infra.aws import Account, BotoCoreError, ClientError
@@ -56,6 +56,7 @@ REFUSALS = (
 def foundation(account: Account, system: System) -> Iterator[Resource]:
     """Yield what an administrator makes: keys, and who may do what."""
     yield keys.MasterKey(account, system)
+    yield websocket.Socket(account, system)
     yield from policies.roles(account, system)
 
 
@@ -73,6 +74,7 @@ def ways(account: Account, system: System, stages: Sequence[Stage]) -> Iterator[
             yield Domain(account, system, stage)
     if "web" in stages:
         yield Authorizer(account, system)
+        yield websocket.SocketRoutes(account, system)
     if "jobs" in stages:
         yield from triggers.triggers(account, system)
     yield from alarms.alarms(account, system)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from infra import zappa
+from infra import websocket, zappa
 from infra.aws import Account, or_none
 from infra.change import Change, difference
 from infra.migrations import refuse_dangerous
@@ -163,11 +163,15 @@ class Function:
             "architecture": self.system.architecture,
             "lambda_description": self._description(),
             "lambda_concurrency": self.system.concurrency[self.stage],
-            "aws_environment_variables": self.system.variables(self.stage),
+            "aws_environment_variables": self._variables(),
             **({"vpc_config": vpc} if network.subnets else {}),
             # Until something serves there is no alias that the API could name.
             **({} if self._alias() else {"apigateway_lambda_qualifier": None}),
         }
+
+    def _variables(self) -> dict[str, str]:
+        """Return its environment: what the description says, and where the pages listen."""
+        return {**self.system.variables(self.stage), **websocket.addresses(self.account, self.system, self.stage)}
 
     def _description(self) -> str:
         return f"fatfire {self.system.environment} {self.stage} {self.package.digest}"
@@ -182,7 +186,7 @@ class Function:
             "Runtime": written["runtime"],
             "MemorySize": written["memory_size"],
             "Timeout": written["timeout_seconds"],
-            "Environment": {"Variables": self.system.variables(self.stage)},
+            "Environment": {"Variables": self._variables()},
         }
 
     def _configuration(self, qualifier: str | None = None) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ The test of a deployment compares these with the calls that a whole run makes: a
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra import deployer, keys, logs
+from infra import deployer, keys, logs, websocket
 from infra.aws import Account
 from infra.roles import Role
 from infra.statements import allow, policy
@@ -32,12 +32,15 @@ BY_AWS = {
 }
 
 
-def function_policy(stage: Stage, system: System, *, key: str) -> dict[str, Any]:
-    """Return what a stage's function may do; `key` is the ARN of the key that wraps the tenants' keys."""
-    return policy(_statements(stage, system, key))
+def function_policy(stage: Stage, system: System, *, key: str, connections: str) -> dict[str, Any]:
+    """Return what a stage's function may do.
+
+    `key` is the ARN of the key that wraps the tenants' keys, `connections` that of the pages that listen.
+    """
+    return policy(_statements(stage, system, key, connections))
 
 
-def _statements(stage: Stage, system: System, key: str) -> Iterator[dict[str, Any]]:
+def _statements(stage: Stage, system: System, key: str, connections: str) -> Iterator[dict[str, Any]]:
     queues = [system.queue_arn(queue) for queue in Queue]
     dead = [system.queue_arn(queue, dead=True) for queue in Queue]
     log = system.arn("logs", f"log-group:{logs.log_group(function(stage))}:*")
@@ -51,6 +54,8 @@ def _statements(stage: Stage, system: System, key: str) -> Iterator[dict[str, An
     if stage in OPENS_SECRETS:
         # Of the console's host nobody links banks; KMS_KEY_ID is there so that no file is asked for.
         yield allow("WrapTenantsKeys", ["kms:Decrypt", "kms:Encrypt"], [key])
+    if stage in websocket.TELLERS:
+        yield allow("TellPages", ["execute-api:ManageConnections"], [connections])
     if stage == "console":
         letters = ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage")
         yield allow("DeadLetters", [f"sqs:{action}" for action in letters], dead)
@@ -85,8 +90,8 @@ def deployers_trust(system: System) -> dict[str, Any]:
 
 def roles(account: Account, system: System) -> Iterator[Role]:
     """Yield every role."""
-    key = keys.arn(account, system)
+    key, connections = keys.arn(account, system), websocket.connections_arn(account, system)
     for stage in system.stages:
-        may = function_policy(stage, system, key=key)
+        may = function_policy(stage, system, key=key, connections=connections)
         yield Role(account, system, stage, trust({"Service": "lambda.amazonaws.com"}), may)
     yield Role(account, system, deployer.ROLE, deployers_trust(system), deployer.policy_of(system, key=key))

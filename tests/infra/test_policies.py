@@ -8,13 +8,20 @@ from infra.system import STAGES, System
 
 SYSTEM = System.load("production")
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
-POLICIES = {stage: policies.function_policy(stage, SYSTEM, key=KEY) for stage in SYSTEM.stages}
+CONNECTIONS = "arn:aws:execute-api:eu-central-1:123456789012:a1b2/live/POST/@connections/*"
+POLICIES = {stage: policies.function_policy(stage, SYSTEM, key=KEY, connections=CONNECTIONS) for stage in SYSTEM.stages}
 POLICIES[deployer.ROLE] = deployer.policy_of(SYSTEM, key=KEY)
 UNNARROWED = {*policies.UNNARROWED, *deployer.UNNARROWED}
 # What IAM calls otherwise than the operation. Source: AWS, Service Authorization Reference.
 NOT_OPERATIONS = {
     *("apigateway:DELETE", "apigateway:GET", "apigateway:PATCH", "apigateway:POST", "apigateway:PUT"),
-    *("iam:PassRole", "lambda:InvokeFunction", "s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+    *(
+        "iam:PassRole",
+        "lambda:InvokeFunction",
+        "execute-api:ManageConnections",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:PutBucketPublicAccessBlock",
+    ),
     *("s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration", "s3:ListBucket"),
     *("s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
 }

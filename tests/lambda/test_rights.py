@@ -22,7 +22,7 @@ def made(deployed, role) -> set[str]:
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "media"])
 def test_a_function_has_the_rights_that_it_used(deployed, stage):
-    policy = policies.function_policy(stage, deployed.here.system, key="key")
+    policy = policies.function_policy(stage, deployed.here.system, key="key", connections="pages")
 
     assert granted(policy) - BY_AWS.keys() == made(deployed, stage)
 

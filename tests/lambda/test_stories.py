@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from fatfire import demo
 from fatfire.kit import aws, clock, sqs
@@ -19,6 +21,7 @@ from services.integration.jobs import SYNC_LINK
 from services.integration.sandbox import app as simulator
 from services.jobs.jobs import Queue
 from services.jobs.models import Job, State
+from services.messaging.models import Listener
 from tenants.isolation import operator, tenant
 from tests.deployed import wait_for
 from tests.factories import make_asset, make_portfolio, make_tenant, set_value
@@ -133,6 +136,26 @@ def test_the_schedule_fires_a_job(deployed):
             return Job.objects.filter(kind="history.roll_up_due", state=State.SUCCEEDED).exists()
 
     assert wait_for(done)
+
+
+def test_an_open_page_is_told_of_its_job(deployed):
+    owner = make_tenant()
+    with tenant(owner.id):
+        portfolio = make_portfolio()
+    with signed_in(deployed, "web", demo.make_sign_in_path(owner, at=clock.now())) as browser:
+        token = re.search(r'"X-CSRFToken": "(\w+)"', browser.get("/portfolios").text)[1]
+        url = browser.post("/live", headers={"X-CSRFToken": token}).json()["url"]
+    with connect(url) as page:
+        with tenant(owner.id):
+            set_value(make_asset(portfolio), "1.00")
+            job = Job.objects.get(kind=REVALUE_PORTFOLIO.name)
+        told = json.loads(page.recv(timeout=30))
+    with pytest.raises(InvalidStatus):
+        connect(url)
+
+    assert told == {"job": str(job.id)}
+    with tenant(owner.id):
+        assert wait_for(lambda: not Listener.objects.exists())
 
 
 def test_a_hundred_jobs_run_as_invocations_of_their_own(deployed, settings):

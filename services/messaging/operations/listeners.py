@@ -18,7 +18,7 @@ from fatfire.kit import aws
 from fatfire.kit.errors import DomainError
 from services.messaging.models import Listener
 from services.messaging.queries import listening
-from tenants.isolation import shared, tenant
+from tenants.isolation import TenantNotSet, current_tenant_id, shared, tenant
 from tenants.models import User
 
 logger = structlog.get_logger(__name__)
@@ -41,15 +41,18 @@ def issue_ticket(*, user_id: UUID, session_id: str, at: dt.datetime) -> str:
 
     It goes into a URL, which may be logged: hence once, and soon.
     """
-    secret = secrets.token_urlsafe(32)
-    listener = Listener.objects.create(
+    tenant_id, secret = current_tenant_id(), secrets.token_urlsafe(32)
+    if tenant_id is None:
+        msg = "a page belongs to a tenant"
+        raise TenantNotSet(msg)
+    Listener.objects.create(
         user_id=user_id,
         session_id=session_id,
         session_epoch=User.objects.values_list("session_epoch", flat=True).get(id=user_id),
         digest=_digest(secret),
         expires_at=at + TICKET_FOR,
     )
-    return f"{listener.tenant_id.hex}.{secret}"
+    return f"{tenant_id.hex}.{secret}"
 
 
 def connect(*, ticket: str, connection_id: str, at: dt.datetime) -> None:
