@@ -59,7 +59,7 @@ class Socket:
 
 @dataclass(frozen=True)
 class SocketRoutes:
-    """What leads from the API to the function: the leave to invoke it, an integration, a route for each event, a stage."""
+    """What leads to the function: the leave to invoke it, an integration, a stage, a route for each event."""
 
     account: Account
     system: System

@@ -22,6 +22,7 @@ NOT_OPERATIONS = {
         "s3:GetBucketPublicAccessBlock",
         "s3:PutBucketPublicAccessBlock",
     ),
+    "execute-api:ManageConnections",
     *("s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration", "s3:ListBucket"),
     *("s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
 }
