@@ -45,5 +45,10 @@ def _client(service: str, endpoint: str | None, patience_s: int, _process: int) 
     return made
 
 
+def forget() -> None:
+    """Let the clients go; the next use makes new ones, for where AWS_ENDPOINT_URL leads by then."""
+    _client.cache_clear()
+
+
 def _check(**_: object) -> None:
     refuse_in_transaction()

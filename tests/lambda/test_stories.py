@@ -36,6 +36,7 @@ def _one_of_them(settings, monkeypatch, deployed, database):
     settings.PLAID_SECRET = SecretStr(simulator.SECRET)
     settings.ENVIRONMENT = deployed.here.system.environment
     settings.QUEUE_BROKERS = dict.fromkeys(Queue, "sqs://")
+    settings.KMS_KEY_ID = deployed.here.system.key_alias
     for name, value in {**ROOT, "AWS_ENDPOINT_URL": deployed.here.endpoint}.items():
         monkeypatch.setenv(name, value)
     aws.forget()
