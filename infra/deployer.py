@@ -18,13 +18,14 @@ UNNARROWED = {
     "lambda:UpdateEventSourceMapping": "the same",
     "lambda:ListEventSourceMappings": "listing knows no resource",
 }
-# Calls that AWS makes with the deployer's rights, or that happen only on AWS: no run on an emulator can record them.
-BY_AWS = {
+# Calls that no run on an emulator can record: AWS makes them with the deployer's rights, or they are seldom.
+UNSEEN = {
     "iam:PassRole": "Lambda asks whether we may give a function its role",
     "apigateway:DELETE": "CloudFormation makes, changes and takes away the parts of Zappa's API",
     "apigateway:PUT": "the same",
     "apigateway:TagResource": "the same",
     "cloudformation:ListStackResources": "Zappa, while CloudFormation still works",
+    "lambda:DeleteFunction": "the oldest version, once there are more than ten",
     "lambda:RemovePermission": "CloudFormation, when the API's permission moves to the alias",
     "s3:PutBucketPublicAccessBlock": "a new bucket is closed and encrypted from the start; this mends what came later",
     "s3:PutEncryptionConfiguration": "the same",

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from infra.system import function
+from infra.system import ALIAS, function
+from services.jobs.jobs import Queue
 
 READS = re.compile(r":(?:Get|List|Describe)|^apigateway:GET$")
 
@@ -63,6 +64,30 @@ def test_an_update_serves_and_a_rollback_goes_back(deployed, serving):
     assert back.stdout == f"  function fatfire-web: version {before} serves\n"
     assert serving("web") == before
     assert not _cookie_is_secure(deployed)
+
+
+def test_what_somebody_changed_by_hand_is_put_right(deployed):
+    system = deployed.here.system
+    sqs, lambda_, logs, s3 = (deployed.client(service) for service in ("sqs", "lambda", "logs", "s3"))
+    address = sqs.get_queue_url(QueueName=system.queue(Queue.HISTORY))["QueueUrl"]
+    sqs.set_queue_attributes(QueueUrl=address, Attributes={"VisibilityTimeout": "30"})
+    mapping = lambda_.list_event_source_mappings(
+        FunctionName=system.function_arn("jobs", ALIAS), EventSourceArn=system.queue_arn(Queue.HISTORY)
+    )["EventSourceMappings"][0]
+    lambda_.update_event_source_mapping(UUID=mapping["UUID"], FunctionResponseTypes=[])
+    logs.delete_retention_policy(logGroupName="/aws/lambda/fatfire-jobs")
+    s3.delete_bucket_policy(Bucket=system.bucket("packages"))
+
+    mended = deployed.here.manage("deploy", "jobs")
+
+    assert mended.stdout.splitlines() == [
+        f"  bucket {system.bucket('packages')}: over TLS only",
+        "  log /aws/lambda/fatfire-jobs: keep for 30 days",
+        "  queue fatfire-emulator-history: VisibilityTimeout 30 → 5400",
+        "  trigger fatfire-emulator-history: FunctionResponseTypes [] → ['ReportBatchItemFailures']",
+        "4 changes made.",
+    ]
+    assert deployed.here.manage("deploy", "jobs", "--plan").stdout == "Nothing to change.\n"
 
 
 def test_a_version_that_does_not_work_never_serves(deployed, serving):
