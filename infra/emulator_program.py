@@ -5,7 +5,8 @@
 - It names the rules of EventBridge's default bus otherwise, and asks for a key's alias where AWS asks for the key.
 - It doesn't know which function a call about an event source mapping is for; that condition counts as met.
 - It speaks plain HTTP on the loopback interface, which counts as TLS here: the buckets refuse anything else.
-- It drops an asynchronous invocation that finds no free place three times; on AWS that one waits its turn.
+- It drops an asynchronous invocation that finds no free place three times; on AWS that one waits its turn. Here two of
+  a function run at once.
 
 Its functions are ready at once: whoever waits for one asks immediately, and then not for five seconds.
 
@@ -17,7 +18,6 @@ import json
 import os
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,15 @@ from ministack.core.responses import get_account_id  # type: ignore[import-not-f
 from ministack.services import kms, lambda_svc  # type: ignore[import-not-found]
 
 UNKNOWN = "*"
+AT_ONCE = 2
+"""Of one function's asynchronous invocations; each runs in a process of its own."""
 CALLS_FILE = os.environ.pop("CALLS_FILE", "")  # functions inherit the environment, and have no use for it
 _IAM_NAMES = {"Invoke": "InvokeFunction"}  # the one operation that IAM calls otherwise
 
 _matches, _met, _enforce = iam_evaluator._resource_matches, iam_evaluator._conditions_met, iam_evaluator.enforce
 _pin, _execute = app.pin_request_origin, lambda_svc._execute_function
 _lock = threading.Lock()
+_turns: dict[str, threading.Semaphore] = {}
 
 
 def _resource_matches(resource: str, resources: list[str], not_resources: list[str]) -> bool:
@@ -53,12 +56,10 @@ def _lambda_action(method: str, path: str) -> str | None:
 
 
 def _execute_in_turn(function: dict[str, Any], event: dict[str, Any]) -> Any:
-    answer = _execute(function, event)
-    is_asynchronous = sys._getframe(1).f_code.co_qualname.startswith("invoke_async_with_retry.")
-    while is_asynchronous and answer.get("throttle"):
-        time.sleep(0.1)
-        answer = _execute(function, event)
-    return answer
+    if sys._getframe(1).f_code.co_qualname.startswith("invoke_async_with_retry."):
+        with _turns.setdefault(function["config"]["FunctionName"], threading.Semaphore(AT_ONCE)):
+            return _execute(function, event)
+    return _execute(function, event)
 
 
 def _pin_request_origin(source_ip: str, _secure: bool) -> None:

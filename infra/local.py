@@ -120,7 +120,7 @@ def _description(settings: Mapping[str, str]) -> str:
         f'console_url = "https://console.{PROJECT}.localhost"',
         'alarm_email = "alarms@example.com"',
         "[concurrency]",
-        *("web = 20", "console = 2", "jobs = 4", "migrate = 1"),
+        *("web = 20", "console = 2", "jobs = 10", "migrate = 1"),
         "[queues]",
         *(f"{queue} = 2" for queue in Queue),
         "[database]",
