@@ -19,8 +19,6 @@ NETWORK = ("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:Desc
 # Actions that can be granted on nothing narrower than everything, and what for.
 # Source: AWS, Service Authorization Reference.
 UNNARROWED = dict.fromkeys(NETWORK, "Lambda reaches our network by an interface that it makes as the function's role")
-OPENS_SECRETS: tuple[Stage, ...] = ("web", "jobs")
-"""The stages that encrypt and decrypt what is a tenant's."""
 # Calls that AWS makes with a role's rights: no run of ours can record them.
 BY_AWS = {
     "logs:CreateLogStream": "Lambda writes the function's log",
@@ -51,9 +49,10 @@ def _statements(stage: Stage, system: System, key: str, connections: str) -> Ite
         yield allow("JoinTheNetwork", NETWORK, ["*"])
     if stage in PAGES:
         yield allow("SendMessages", ["sqs:GetQueueUrl", "sqs:SendMessage"], queues)
-    if stage in OPENS_SECRETS:
-        # Of the console's host nobody links banks; KMS_KEY_ID is there so that no file is asked for.
-        yield allow("WrapTenantsKeys", ["kms:Decrypt", "kms:Encrypt"], [key])
+    # Banks are linked on the pages, where a tenant's key is made; the console links none, and asks for no file either.
+    opens = {"web": ["kms:Decrypt", "kms:Encrypt"], "jobs": ["kms:Decrypt"]}
+    if stage in opens:
+        yield allow("OpenTenantsKeys", opens[stage], [key])
     if stage in websocket.TELLERS:
         yield allow("TellPages", ["execute-api:ManageConnections"], [connections])
     if stage == "console":

@@ -31,19 +31,20 @@ WIDE = 100
 
 @pytest.fixture(autouse=True)
 def _one_of_them(settings, monkeypatch, deployed, database):
-    """Let this process use the bank and the queues that the functions use."""
+    """Let this process use the bank, the queues and the keys that the functions use."""
     settings.PLAID_URL, settings.PLAID_CLIENT_ID = deployed.bank.url, simulator.CLIENT_ID
     settings.PLAID_SECRET = SecretStr(simulator.SECRET)
     settings.ENVIRONMENT = deployed.here.system.environment
+    settings.KMS_KEY_ID = deployed.here.system.key_alias
     settings.QUEUE_BROKERS = dict.fromkeys(Queue, "sqs://")
     settings.KMS_KEY_ID = deployed.here.system.key_alias
     for name, value in {**ROOT, "AWS_ENDPOINT_URL": deployed.here.endpoint}.items():
         monkeypatch.setenv(name, value)
-    aws.forget()
+    aws._client.cache_clear()
     yield
-    for service in ("sqs", "lambda"):
+    for service in ("sqs", "lambda", "kms"):
         aws.client(service).close()
-    aws.forget()
+    aws._client.cache_clear()
 
 
 def unended(owner) -> list[tuple[str, str]]:
