@@ -37,14 +37,13 @@ def _one_of_them(settings, monkeypatch, deployed, database):
     settings.ENVIRONMENT = deployed.here.system.environment
     settings.KMS_KEY_ID = deployed.here.system.key_alias
     settings.QUEUE_BROKERS = dict.fromkeys(Queue, "sqs://")
-    settings.KMS_KEY_ID = deployed.here.system.key_alias
     for name, value in {**ROOT, "AWS_ENDPOINT_URL": deployed.here.endpoint}.items():
         monkeypatch.setenv(name, value)
-    aws._client.cache_clear()
+    aws.forget()
     yield
     for service in ("sqs", "lambda", "kms"):
         aws.client(service).close()
-    aws._client.cache_clear()
+    aws.forget()
 
 
 def unended(owner) -> list[tuple[str, str]]:
