@@ -42,7 +42,7 @@ class Environment(BaseSettings):
     trusted_proxies: int = Field(default=0, ge=0)
     api_requests_per_minute: int = Field(default=600, ge=1)
     secure_cookies: bool = True
-    static_root: Path | None = None
+    static_root: str = ""
     static_url: str = Field(default="/static/", pattern=r"^(/|https://[^/\s?#@]+/)([^\s?#]*/)?$")
     mail_url: SecretStr = SecretStr("")
     mail_from: str = "fatfire@localhost"
@@ -254,6 +254,6 @@ LOGGING = {
     # Refused requests and finished tasks are no events for the log: they are in the invocations.
     "loggers": {
         "django.request": {"level": "ERROR"},
-        **{name: {"level": "WARNING"} for name in ("celery", "kombu", "boto3", "botocore")},
+        **{name: {"level": "WARNING"} for name in ("celery", "kombu", "boto3", "botocore", "zappa")},
     },
 }
