@@ -8,7 +8,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-
 
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup demo clean-demo lint format test test-long check screens pictures lock
+.PHONY: help setup demo lambda clean-demo lint format test test-long check screens pictures lock
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ setup: ## Create or update .venv from the pinned requirements; done in a moment 
 
 demo: setup ## Run the whole platform with sample data on http://127.0.0.1:8000 (PORT= another).
 	@exec $(BIN)/python manage.py demo --port $(PORT) --stop-with-parent
+
+lambda: setup ## Deploy the whole platform to an emulator of AWS and run it there (PORT=4566).
+	@exec $(BIN)/python manage.py emulate --port $(if $(filter 8000,$(PORT)),4566,$(PORT)) --stop-with-parent
 
 clean-demo: setup ## Forget the demo: its database and its files.
 	@$(BIN)/python -c "import pathlib, sys; from fatfire.kit.postgres import EmbeddedPostgres as P; \
@@ -36,7 +39,7 @@ format: setup ## Put the code into its one format, and mend what can be mended b
 
 test: setup ## Run the tests, or those in T= (a path); in WORKERS=2 processes.
 	@.ci/chromium
-	$(BIN)/pytest -n $(WORKERS) --durations=10 -m "not long" $(T)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --durations=10 -m "not long" $(T)
 
 test-long: setup ## Run the tests that take long.
 	$(BIN)/pytest --durations=10 -m long $(T)

@@ -18,7 +18,10 @@ ROLES = {
     "DATABASE_OPERATOR_URL": "app_operator",
     "DATABASE_OWNER_URL": "app_owner",
 }
-_NEED_NO_DATABASE = {"check", "help", "version", "--version", "--help", "-h", "compilemessages", "collectstatic"}
+_NEED_NO_DATABASE = {
+    *("check", "help", "version", "--version", "--help", "-h", "compilemessages", "collectstatic"),
+    *("deploy", "rollback"),  # whose databases are elsewhere
+}
 
 
 @contextlib.contextmanager
@@ -55,13 +58,13 @@ def use_local_services(arguments: Sequence[str], data_dir: Path = DATA_DIR) -> I
 
 @contextlib.contextmanager
 def choose_data_dir(arguments: Sequence[str]) -> Iterator[Path]:
-    """Yield the directory of the data: DATA_DIR, but one to throw away for a demo that ends by itself.
+    """Yield the directory of the data: DATA_DIR, but one to throw away for `demo --once` and `emulate`.
 
     That one begins from nothing, leaves a running demo alone, and is removed afterwards; a killed run's goes with the
     next. It lies beside the kept data and not in the system's temporary directory: the database server may run as
     another user, who can't pass through a private one.
     """
-    if arguments[:1] != ["demo"] or "--once" not in arguments:
+    if arguments[:1] != ["emulate"] and (arguments[:1] != ["demo"] or "--once" not in arguments):
         yield DATA_DIR
         return
     DATA_DIR.mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ class Environment(BaseSettings):
     api_requests_per_minute: int = Field(default=600, ge=1)
     api_behind_authorizer: bool = False
     secure_cookies: bool = True
-    static_root: Path | None = None
+    static_root: str = ""
     static_url: str = Field(default="/static/", pattern=r"^(/|https://[^/\s?#@]+/)([^\s?#]*/)?$")
     mail_url: SecretStr = SecretStr("")
     mail_from: str = "fatfire@localhost"

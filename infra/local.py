@@ -47,6 +47,11 @@ class AccountHere:
         """Return the environment."""
         return System.load(str(self.description))
 
+    @property
+    def root_variables(self) -> dict[str, str]:
+        """Return what opens the account as its root, as environment variables."""
+        return {**ROOT, "AWS_ENDPOINT_URL": self.endpoint}
+
     def client(self, service: str) -> Any:
         """Return a client as the account's root."""
         return self.root.client(service)
@@ -83,8 +88,9 @@ def account_here(
     system = System.load(str(description))
     with running_emulator(port=port, calls=calls, log=log) as endpoint, contextlib.closing(_root(endpoint)) as root:
         _put_secrets(root.client("ssm"), system, secrets)
-        environment = {**ROOT, "AWS_ENDPOINT_URL": endpoint}
-        done = AccountHere(endpoint, description, environment, root).manage("deploy", "foundation")
+        done = AccountHere(endpoint, description, {**ROOT, "AWS_ENDPOINT_URL": endpoint}, root).manage(
+            "deploy", "foundation"
+        )
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
         role = system.role_arn(deployer.ROLE)

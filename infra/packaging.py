@@ -103,7 +103,7 @@ _STATIC_PRUNED = re.compile(r"\.map(?:\.|$)|/redoc|/htmx-4|/htmax|/htmx-2\.[0-9a
 _OURS = ("fatfire", "tenants", "services", "workers")
 _NOT_OURS = re.compile(
     r"(?:^|/)(?:__pycache__|static)/|/integration/sandbox/|^fatfire/(?:local|demo|demo_records)\.py$"
-    r"|^fatfire/management/commands/(?:demo|deploy|rollback)\.py$"
+    r"|^fatfire/management/commands/(?:demo|deploy|emulate|rollback)\.py$"
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
