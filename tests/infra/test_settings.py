@@ -77,7 +77,7 @@ def test_a_message_stays_hidden_for_six_timeouts():
         ("web = 20\n", "", "concurrency says nothing of web"),
         ("default = 4\n", "", "queues says nothing of default"),
         ("default = 4", "default = 1", "greater than or equal to 2"),
-        ("connections = 100", "connections = 0", "connections"),
+        ("connections = 225", "connections = 0", "connections"),
         ("[settings]", "[setting]", "setting"),
         ("[database]", "[database", "]"),
     ],

@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db import connection
 
 from fatfire.kit import aws
-from fatfire.kit.errors import DomainError
 from services.messaging.models import Listener
 from services.messaging.queries import listening
 from tenants.isolation import TenantNotSet, current_tenant_id, shared, tenant
@@ -30,10 +29,8 @@ PATIENCE_S = 2
 """How long a nudge may take: what it is about is done already, and the worker has other things to do."""
 
 
-class TicketRefused(DomainError):
+class TicketRefused(Exception):
     """The ticket was used before, is too old, or never was one."""
-
-    status, code = 403, "ticket_refused"
 
 
 def issue_ticket(*, user_id: UUID, session_id: str, at: dt.datetime) -> str:
