@@ -23,7 +23,7 @@ REQUIREMENTS = BASE_DIR / "requirements" / "emulator.txt"
 ENVIRONMENT = BASE_DIR / ".data" / "emulator"
 PROGRAM = Path(__file__).with_name("emulator_program.py")
 START_SECONDS = 60
-STOP_SECONDS = 10
+STOP_SECONDS = 2
 ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
