@@ -238,12 +238,13 @@ MAILERS = {"default": _mailer(ENV.mail_url)}
 DEFAULT_FROM_EMAIL = ENV.mail_from
 
 # Nothing but our own files, and nothing written into a page but text.
-SECURE_CSP = {
+_CDN = [f"https://{urlsplit(STATIC_URL).netloc}"] if STATIC_URL.startswith("https:") else []
+SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.NONE],
-    "script-src": [CSP.SELF],
-    "style-src": [CSP.SELF],
-    "img-src": [CSP.SELF],
-    "font-src": [CSP.SELF],
+    "script-src": [CSP.SELF, *_CDN],
+    "style-src": [CSP.SELF, *_CDN],
+    "img-src": [CSP.SELF, *_CDN],
+    "font-src": [CSP.SELF, *_CDN],
     "connect-src": [CSP.SELF, *([WEBSOCKET_URL] if WEBSOCKET_URL else [])],
     "form-action": [CSP.SELF],
     "frame-ancestors": [CSP.NONE],

@@ -66,6 +66,10 @@ def _what_it_makes(system: System) -> Iterator[dict[str, Any]]:
     settings = [f"{verb}{part}" for verb in ("Get", "Put") for part in _READ_BUCKET]
     yield allow("Bucket", _of("s3", "CreateBucket", "ListBucket", *settings), [bucket])
     yield allow("Packages", _of("s3", "DeleteObject", "GetObject", "PutObject"), [f"{bucket}/*"])
+    if system.static:
+        files = f"arn:aws:s3:::{system.static.bucket}"
+        yield allow("StaticFiles", _of("s3", "GetObject", "PutObject"), [f"{files}/*"])
+        yield allow("SeeStaticFiles", ["s3:ListBucket"], [files])
     yield allow(
         "Queues", _of("sqs", *_QUEUE), [system.queue_arn(queue, dead=dead) for queue in Queue for dead in (False, True)]
     )

@@ -5,7 +5,7 @@ from typing import Literal
 
 import httpx
 
-from infra import alarms, budget, keys, logs, policies, queues, storage, triggers, websocket
+from infra import alarms, budget, keys, logs, policies, queues, static, storage, triggers, websocket
 from infra.api import Domain
 from infra.authorizer import Authorizer
 from infra.aws import Account, BotoCoreError, ClientError
@@ -65,6 +65,8 @@ def surroundings(account: Account, system: System) -> Iterator[Resource]:
     yield from storage.buckets(account, system)
     yield from logs.logs(account, system)
     yield from queues.queues(account, system)
+    if system.static:
+        yield static.StaticFiles(account, system, system.static.bucket)
 
 
 def ways(account: Account, system: System, stages: Sequence[Stage]) -> Iterator[Resource]:

@@ -8,21 +8,26 @@
 - It drops an asynchronous invocation that finds no free place three times; on AWS that one waits its turn. Here two of
   a function run at once.
 
-Its functions are ready at once: whoever waits for one asks immediately, and then not for five seconds.
+Its functions are ready at once: whoever waits for one asks immediately, and then not for five seconds. A package is
+unpacked once, not for each process that runs it.
 
 With CALLS_FILE each call by a role or a user is noted there, as a line of JSON, so that a test can tell which rights
 nobody uses.
 """
 
+import hashlib
 import json
 import os
 import sys
+import tempfile
 import threading
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ministack import app  # type: ignore[import-not-found]
-from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-not-found]
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime  # type: ignore[import-not-found]
 from ministack.core.responses import get_account_id  # type: ignore[import-not-found]
 from ministack.services import kms, lambda_svc  # type: ignore[import-not-found]
 
@@ -62,6 +67,22 @@ def _execute_in_turn(function: dict[str, Any], event: dict[str, Any]) -> Any:
     return _execute(function, event)
 
 
+class _UnpackedOnce(zipfile.ZipFile):
+    """A zip file whose contents, once unpacked, are only linked to."""
+
+    def extractall(self, path: Any = None, members: Any = None, pwd: Any = None) -> None:
+        """Put a link to the contents in the place of the empty folder `path`."""
+        digest = hashlib.sha256(Path(str(self.filename)).read_bytes()).hexdigest()
+        shared = Path(tempfile.gettempdir(), f"code-{digest}")
+        with _lock:
+            if not shared.exists():
+                draft = tempfile.mkdtemp()
+                super().extractall(draft, members, pwd)
+                Path(draft).rename(shared)
+        Path(path).rmdir()
+        Path(path).symlink_to(shared)
+
+
 def _pin_request_origin(source_ip: str, _secure: bool) -> None:
     _pin(source_ip, True)
 
@@ -92,6 +113,7 @@ iam_actions._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
 iam_actions._lambda_action = _lambda_action
 app.pin_request_origin = _pin_request_origin
 lambda_svc._execute_function = _execute_in_turn
+lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": _UnpackedOnce})
 lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = 0
 iam_evaluator.enforce = _enforce_and_record
 app.main()

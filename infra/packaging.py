@@ -236,11 +236,17 @@ def _write(archive: zipfile.ZipFile, files: Iterable[tuple[str, Path]], *, with_
 
 def _write_static(archive: zipfile.ZipFile) -> None:
     """Write the static files as `collectstatic` leaves them: named by their content, and compressed."""
+    for name, path in static_files():
+        _write_bytes(archive, f"static/{name}", path.read_bytes())
+
+
+def static_files() -> Iterator[tuple[str, Path]]:
+    """Yield the collected static files that pages use, by their names, in order."""
     folder = collected_static()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and not _STATIC_PRUNED.search(name):
-            _write_bytes(archive, f"static/{name}", path.read_bytes())
+            yield name, path
 
 
 def collected_static() -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -25,16 +26,11 @@ from tenants.models import User
 SIGNED_IN_FOR = dt.timedelta(hours=12)
 """So long after signing in a session opens the console; its person's own pages stay open longer."""
 
-POLICY = {
-    "default-src": [CSP.NONE],
-    "script-src": [CSP.SELF, CSP.UNSAFE_EVAL],  # Unfold is written for Alpine, which evaluates its attributes
-    "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],  # and sets colours and widths in them
-    "img-src": [CSP.SELF],
-    "font-src": [CSP.SELF],
-    "connect-src": [CSP.SELF],
-    "form-action": [CSP.SELF],
-    "frame-ancestors": [CSP.NONE],
-    "base-uri": [CSP.NONE],
+POLICY: dict[str, list[str]] = {
+    **settings.SECURE_CSP,
+    # Unfold is written for Alpine, which evaluates its attributes, and sets colours and widths in them.
+    "script-src": [*settings.SECURE_CSP["script-src"], CSP.UNSAFE_EVAL],
+    "style-src": [*settings.SECURE_CSP["style-src"], CSP.UNSAFE_INLINE],
 }
 """The console's content security policy: the pages' own but for what its theme can't do without."""
 

@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 import json
 import secrets
+import time
 from collections.abc import Mapping
 from uuid import UUID
 
@@ -21,12 +22,15 @@ from tenants.isolation import TenantNotSet, current_tenant_id, shared, tenant
 from tenants.models import User
 
 logger = structlog.get_logger(__name__)
+_failed: dict[str, float] = {}
 
 TICKET_FOR = dt.timedelta(seconds=30)
 CONNECTED_FOR = dt.timedelta(hours=2)
 """How long API Gateway keeps a connection open at most. Source: API Gateway quotas for WebSocket APIs."""
 PATIENCE_S = 2
 """How long a nudge may take: what it is about is done already, and the worker has other things to do."""
+QUIET_S = 30.0
+"""For how long an endpoint that failed is left alone."""
 
 
 class TicketRefused(Exception):
@@ -80,7 +84,7 @@ def nudge(*, tenant_id: UUID, message: Mapping[str, str], at: dt.datetime) -> in
 
     Where the pages can't be reached the log says so, and nothing is raised: they ask by themselves.
     """
-    if not settings.WEBSOCKET_ENDPOINT:
+    if not settings.WEBSOCKET_ENDPOINT or time.monotonic() < _failed.get(settings.WEBSOCKET_ENDPOINT, 0) + QUIET_S:
         return 0
     with tenant(tenant_id):
         connections = listening(at=at)
@@ -98,6 +102,7 @@ def nudge(*, tenant_id: UUID, message: Mapping[str, str], at: dt.datetime) -> in
             gone.append(each)
         except (BotoCoreError, ClientError) as error:
             logger.warning("not_nudged", reason=type(error).__name__)
+            _failed[settings.WEBSOCKET_ENDPOINT] = time.monotonic()
             break  # the next would wait as long for nothing
     if gone:
         with tenant(tenant_id):

@@ -174,6 +174,17 @@ def test_broken_gateway_is_no_error(home, gateway):
     assert len(listeners(home)) == 2
 
 
+def test_broken_gateway_is_left_alone_for_a_while(home, gateway, monkeypatch):
+    listen(home, "c1")
+    gateway.broken = True
+    nudge(tenant_id=home.id, message={"job": "42"}, at=AT)
+    gateway.broken = False
+
+    assert nudge(tenant_id=home.id, message={"job": "42"}, at=AT) == 0
+    monkeypatch.setattr(operations.listeners, "QUIET_S", 0)
+    assert nudge(tenant_id=home.id, message={"job": "42"}, at=AT) == 1
+
+
 def test_nothing_is_told_in_a_transaction(home, gateway):
     listen(home, "c1")
 
