@@ -1,0 +1,130 @@
+"""Turns decoded frames into the pictures of an output: deinterlaced, upright, scaled, in its pixel format."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import cast
+
+import av
+import av.filter
+from av.video.frame import VideoFrame
+
+from services.media.engine.media import Color, Video
+from services.media.engine.opening import fraction
+from services.media.engine.plan import Output
+
+NARROW, BT709, RGB = 1, 1, 0
+_TURN = {0: (), 90: ("transpose=cclock",), 180: ("hflip", "vflip"), 270: ("transpose=clock",)}
+
+
+class Filters:
+    """A row of libav filters, built for the first frame and anew when frames change."""
+
+    def __init__(self, filters: Iterable[str], time_base: Fraction) -> None:
+        self._filters = tuple(filters)
+        self._time_base = time_base
+        self._graph: av.filter.Graph | None = None
+
+    def push(self, frame: VideoFrame) -> Iterator[VideoFrame]:
+        """Take one frame; yield those that are ready."""
+        if not self._filters:
+            yield frame
+            return
+        if self._graph is None:
+            self._graph = self._built(frame)
+        self._graph.vpush(frame)
+        yield from self._ready(self._graph)
+
+    def flush(self) -> Iterator[VideoFrame]:
+        """Yield what the filters still hold."""
+        if self._graph is not None:
+            self._graph.vpush(None)
+            yield from self._ready(self._graph)
+            self._graph = None
+
+    def _built(self, frame: VideoFrame) -> av.filter.Graph:
+        graph = av.filter.Graph()
+        graph.threads = 1
+        nodes = [graph.add_buffer(template=frame, time_base=self._time_base)]
+        for each in self._filters:
+            name, _, arguments = each.partition("=")
+            nodes.append(graph.add(name, arguments or None))
+        nodes.append(graph.add("buffersink"))
+        graph.link_nodes(*nodes).configure()
+        return graph
+
+    @staticmethod
+    def _ready(graph: av.filter.Graph) -> Iterator[VideoFrame]:
+        while True:
+            try:
+                yield graph.vpull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+
+
+class Picture:
+    """Makes an output's pictures of a video's frames, whatever size they have in mid-stream."""
+
+    def __init__(self, video: Video, output: Output) -> None:
+        self._video, self._output = video, output
+        self._shape: tuple[int, int, str] | None = None
+        self._filters = Filters((), video.time_base)
+
+    def __call__(self, frame: VideoFrame) -> VideoFrame:
+        """Return the picture of this frame."""
+        shape = (frame.width, frame.height, frame.format.name)
+        if shape != self._shape:
+            self._shape = shape
+            self._filters = Filters(self._chain(frame), self._video.time_base)
+        (picture,) = self._filters.push(frame)
+        return picture
+
+    def _chain(self, frame: VideoFrame) -> Iterator[str]:
+        video, output = self._video, self._output
+        width, height = (output.width, output.height)[:: -1 if video.rotation % 180 else 1]
+        lost = (frame.width - width, frame.height - height)
+        as_planned = (frame.width, frame.height) == (video.width, video.height)
+        if as_planned and video.pixel_aspect == 1 and set(lost) <= {0, 1}:
+            if any(lost):
+                yield f"crop={width}:{height}:0:0:exact=1"
+        elif as_planned:
+            yield f"scale={width}:{height}:flags=bicubic:out_range=tv"
+        else:
+            # `copy`, since pad draws into the frame it was given, which the decoder may still refer to.
+            fit = "force_original_aspect_ratio=decrease:force_divisible_by=2"
+            yield f"scale={width}:{height}:flags=bicubic:out_range=tv:{fit}"
+            yield "copy"
+            yield f"pad={width}:{height}:-1:-1"
+        yield from _TURN[video.rotation]
+        pixels = pixel_format(video, output)
+        if frame.format.name != pixels:
+            matrix = ":out_color_matrix=bt709" if frame.colorspace == RGB else ""
+            yield f"scale=flags=bicubic:out_range=tv{matrix}"
+            yield f"format={pixels}"
+
+
+def pixel_format(video: Video, output: Output) -> str:
+    """Return the output's pixel format: what every player takes, or the source's own for a lossless one."""
+    return video.pixel_format if output.rendition.lossless else "yuv420p"
+
+
+def color_of(video: Video, output: Output) -> Color:
+    """Return how the output's numbers mean light."""
+    if output.rendition.lossless:
+        return video.color
+    return replace(video.color, range=NARROW, matrix=BT709 if video.color.matrix == RGB else video.color.matrix)
+
+
+def deinterlaced(frames: Iterable[VideoFrame], video: Video) -> Iterator[VideoFrame]:
+    """Yield one whole picture for each frame whose fields were taken at different times, with the frame's own time."""
+    filters = Filters(("bwdif=mode=send_frame:deint=interlaced",), video.time_base)
+    for ready in _through(filters, frames):
+        ready.pts = round(cast("int", ready.pts) * fraction(ready.time_base) / video.time_base)
+        ready.time_base = video.time_base
+        yield ready
+
+
+def _through(filters: Filters, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+    for frame in frames:
+        yield from filters.push(frame)
+    yield from filters.flush()

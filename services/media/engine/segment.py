@@ -1,0 +1,219 @@
+"""One worker's piece: decode it from the original, check it against the plan, encode it."""
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from av.video.frame import VideoFrame
+
+from services.media.engine.fragment import Encoder, Fragment
+from services.media.engine.opening import opened, picture_stream, pictures
+from services.media.engine.picture import Picture, deinterlaced
+from services.media.engine.plan import Output, Plan, Segment
+from services.media.engine.reader import Reader
+from services.media.engine.refusal import Reason, Refused
+
+type Save = Callable[[str, bytes], None]
+type Progress = Callable[[int], None]
+
+PROGRESS_FRAMES = 24
+
+
+def time_of(frame: VideoFrame) -> int:
+    """Return when the frame is shown."""
+    return cast("int", frame.pts)
+
+
+@dataclass(frozen=True)
+class Made:
+    """One output's file of a segment. `bytes` counts the file, without the header."""
+
+    output: str
+    name: str
+    bytes: int
+    codec: str
+    fragments: tuple[Fragment, ...]
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """What a worker made, and what it took."""
+
+    number: int
+    frames: int
+    repeated: tuple[int, ...]
+    """Source times at which damage left no frame, and the one before was shown again."""
+    made: tuple[Made, ...]
+    attempts: int
+    fetched_bytes: int
+    requests: int
+    cpu_seconds: float
+    wall_seconds: float
+    memory_mb: int
+    """Most resident memory of the worker."""
+
+
+def init_name(output: str) -> str:
+    """Return the name of an output's header, the same for all its segments."""
+    return f"{output}/init.mp4"
+
+
+def segment_name(output: str, number: int) -> str:
+    """Return the name of an output's file of one segment."""
+    return f"{output}/{number:05}.m4s"
+
+
+class _Misfit(Exception):
+    """The frames from this seek aren't the planned ones."""
+
+
+def transcode_segment(reader: Reader, plan: Plan, number: int, save: Save, progress: Progress) -> SegmentResult:
+    """Make all outputs of one segment: decoded once, the same bytes every time.
+
+    Damage: a frame that can't be decoded is replaced by the one before it (or the first one after it), so that sound
+    and pictures stay together; more than half of a segment isn't.
+
+    Raises:
+        Refused: INEXACT when the frames aren't those of the plan, DAMAGED when too many can't be decoded.
+    """
+    started, cpu = time.monotonic(), time.process_time()
+    segment = plan.segments[number]
+    reader.useful_until = segment.reads_until
+    why = ""
+    for attempt, seek in enumerate(segment.seeks, 1):
+        attempt_is_last = attempt == len(segment.seeks)
+        encoders = [(Picture(plan.media.video, output), Encoder(plan, output), output) for output in plan.outputs]
+        piece = _Piece(reader, plan, segment, seek, may_repeat=attempt_is_last or attempt > 1)
+        frames = 0
+        try:
+            for frame, when in piece.frames():
+                for picture, encoder, _ in encoders:
+                    encoder.encode(picture(frame), plan.ticks(when))
+                frames += 1
+                if frames % PROGRESS_FRAMES == 0:
+                    progress(frames)
+        except _Misfit as misfit:
+            why = str(misfit)
+            continue
+        made = tuple(_finish(encoder, output, number, plan.ticks(piece.end), save) for _, encoder, output in encoders)
+        progress(frames)
+        return SegmentResult(
+            number=number,
+            frames=frames,
+            repeated=tuple(piece.repeated),
+            made=made,
+            attempts=attempt,
+            fetched_bytes=reader.fetched_bytes,
+            requests=reader.requests,
+            cpu_seconds=time.process_time() - cpu,
+            wall_seconds=time.monotonic() - started,
+            memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        )
+    raise Refused(Reason.INEXACT, why)
+
+
+def _finish(encoder: Encoder, output: Output, number: int, end: int, save: Save) -> Made:
+    written = encoder.finish(end)
+    name = segment_name(output.name, number)
+    save(init_name(output.name), written.init)
+    save(name, written.media)
+    return Made(output.name, name, len(written.media), written.codec, written.fragments)
+
+
+class _Piece:
+    """The frames of one segment, decoded from one place on."""
+
+    def __init__(self, reader: Reader, plan: Plan, segment: Segment, seek: int | None, *, may_repeat: bool) -> None:
+        self._reader, self._plan, self._segment, self._seek = reader, plan, segment, seek
+        self._may_repeat = may_repeat
+        self._errors = 0
+        self.repeated: list[int] = []
+        self.end = segment.end
+
+    def frames(self) -> Iterator[tuple[VideoFrame, int]]:
+        """Yield each planned frame with its source time."""
+        video = self._plan.media.video
+        lossless = any(output.rendition.lossless for output in self._plan.outputs)
+        decoded = self._window()
+        if video.interlaced and not lossless:
+            decoded = deinterlaced(decoded, video)
+        return self._checked(decoded) if self._plan.is_exact else self._as_they_come(decoded)
+
+    def _window(self) -> Iterator[VideoFrame]:
+        """Yield the segment's frames, and one before and after, which a deinterlacer looks at."""
+        media, segment = self._plan.media, self._segment
+        last = segment.end if self._plan.is_exact and segment.number + 1 < len(self._plan.segments) else None
+        with opened(self._reader, makes_times=media.makes_times) as container:
+            stream = picture_stream(container, media.video.stream)
+            if self._seek is not None:
+                container.seek(self._seek, stream=stream, backward=True)
+            before = None
+            for frame in pictures(container, stream):
+                if frame is None:
+                    self._errors += 1
+                    continue
+                if self._plan.is_exact and frame.pts is None:
+                    raise _Misfit("a frame without time")
+                if self._plan.is_exact and time_of(frame) < segment.start:
+                    before = frame
+                    continue
+                if before is not None:
+                    yield before
+                    before = None
+                yield frame
+                if last is not None and time_of(frame) >= last:
+                    return
+
+    def _checked(self, decoded: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
+        """Yield exactly the planned frames: the plan's times are the specification."""
+        planned = self._segment.times()
+        expected = next(planned, None)
+        missing: list[int] = []
+        last: VideoFrame | None = None
+        for frame in decoded:
+            when = time_of(frame)
+            if not self._segment.start <= when < self._segment.end:
+                continue
+            while expected is not None and expected < when:
+                missing.append(expected)
+                expected = next(planned, None)
+            if expected != when:
+                raise _Misfit(f"a frame at {when}, none is planned there")
+            yield from self._repeat(last or frame, missing)
+            missing = []
+            yield frame, when
+            last = frame
+            expected = next(planned, None)
+        missing += [] if expected is None else [expected, *planned]
+        if last is not None:
+            yield from self._repeat(last, missing)
+        elif self._errors and self._may_repeat:
+            raise Refused(Reason.DAMAGED, "no frame of a segment")
+        else:
+            raise _Misfit("no frame at all")
+
+    def _repeat(self, frame: VideoFrame, times: list[int]) -> Iterator[tuple[VideoFrame, int]]:
+        if times and not (self._errors and self._may_repeat):
+            raise _Misfit(f"{len(times)} frames are missing at {times[0]}")
+        self.repeated += times
+        if 2 * len(self.repeated) > self._segment.frames:
+            raise Refused(Reason.DAMAGED, f"{len(self.repeated)} of {self._segment.frames} frames of a segment")
+        for time_ in times:
+            yield frame, time_
+
+    def _as_they_come(self, decoded: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
+        """Yield whatever can be decoded, at rising times."""
+        video = self._plan.media.video
+        step = max(1, round(1 / video.rate / video.time_base))
+        when = None
+        for frame in decoded:
+            if when is None:
+                when = video.start if frame.pts is None else frame.pts
+            else:
+                when = when + step if frame.pts is None or frame.pts <= when else frame.pts
+            self.end = when + step
+            yield frame, when
+        if when is None:
+            raise Refused(Reason.NO_FRAMES)
