@@ -28,6 +28,7 @@ class Environment(BaseSettings):
     database_owner_url: SecretStr = SecretStr("")
     database_admin_url: SecretStr = SecretStr("")
     broker_url: str = "memory://localhost/"
+    queue_brokers: dict[str, str] = {}
     master_key_file: Path = BASE_DIR / ".data" / "master.key"
     plaid_url: str = ""
     plaid_client_id: str = ""
@@ -49,6 +50,7 @@ class Environment(BaseSettings):
 ENV = Environment()
 
 DEBUG = ENV.debug
+ENVIRONMENT = ENV.environment
 SECRET_KEY = ENV.secret_key.get_secret_value()
 ALLOWED_HOSTS = ENV.allowed_hosts
 ROOT_URLCONF = "fatfire.urls"
@@ -170,6 +172,7 @@ SHARED_MODELS: dict[str, tuple[str, str]] = {
 }
 
 BROKER_URL = ENV.broker_url
+QUEUE_BROKERS = ENV.queue_brokers
 KEEP_INVOCATIONS_DAYS = ENV.keep_invocations_days
 KEEP_JOBS_DAYS = ENV.keep_jobs_days
 JOBS_RESEND_AFTER_SECONDS = ENV.jobs_resend_after_seconds
@@ -183,7 +186,7 @@ SITE_URL = ENV.site_url
 API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
 TRUSTED_PROXIES = ENV.trusted_proxies
 
-UNFOLD = theme.settings(environment=ENV.environment)
+UNFOLD = theme.settings(environment=ENVIRONMENT)
 
 SESSION_ENGINE = "fatfire.web.sessions"
 SESSION_COOKIE_AGE = 14 * 24 * 60 * 60
@@ -242,5 +245,8 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": ENV.log_level},
     # Refused requests and finished tasks are no events for the log: they are in the invocations.
-    "loggers": {"django.request": {"level": "ERROR"}, "celery": {"level": "WARNING"}, "kombu": {"level": "WARNING"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        **{name: {"level": "WARNING"} for name in ("celery", "kombu", "boto3", "botocore")},
+    },
 }

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import hypothesis
 import psycopg
@@ -10,6 +11,9 @@ from django.db import connections
 from psycopg import sql
 
 from tests.plugin import admin_dsn
+
+if TYPE_CHECKING:
+    from tests.workers.queues import Queues
 
 KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission"}  # written by migrate
 
@@ -66,3 +70,26 @@ def run_jobs(database) -> Callable[..., int]:
     from workers.runner import run_due
 
     return run_due
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[str]:
+    """Return the endpoint of an emulator of AWS; tests that ask for it are of the xdist group "lambda"."""
+    from tests.emulator import running_emulator
+
+    with running_emulator() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def queues(emulator, settings) -> Iterator["Queues"]:
+    """Return empty queues on the emulator's SQS, which carry all messages of the test."""
+    from services.jobs.jobs import Queue
+    from tests.workers.queues import Queues, aws_at
+
+    with aws_at(emulator):
+        made = Queues()
+        settings.ENVIRONMENT = made.environment
+        made.make()
+        settings.QUEUE_BROKERS = {queue.value: "sqs://" for queue in Queue}
+        yield made

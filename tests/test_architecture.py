@@ -33,11 +33,11 @@ LINES_ASKED, LINES_ALLOWED = 300, 500
 LONG = {
     "fatfire/kit/postgres.py": "one launcher; its states and their races are only understood together",
     "services/integration/providers/plaid.py": "one client, as long as the API that it speaks",
-    "services/jobs/operations.py": "every move of a job, in one lock order",
 }
 """Modules past 300 lines, each with the answer to why."""
 
 ACROSS_TENANTS = {
+    "fatfire/console/dead_letters.py": "reads and notes for operators, around calls of SQS that no transaction may hold",
     "fatfire/console/site.py": "shows every tenant to operators, who were let in before",
     "fatfire/demo.py": "makes and removes the sample tenants",
     "fatfire/management/commands/create_operator.py": "people belong to no tenant, and app_tenant may not write them",
@@ -49,7 +49,9 @@ ACROSS_TENANTS = {
     "services/exchange/operations.py": "rates are everybody's, and only the platform's job writes them",
     "services/history/operations.py": "finds the portfolios of all tenants whose day has turned",
     "services/integration/operations/linking.py": "forgets the links of all tenants that were never finished",
-    "services/jobs/operations.py": "claims jobs of the platform, and sweeps those of all tenants",
+    "services/jobs/operations/claims.py": "reports how far the platform's jobs are",
+    "services/jobs/operations/running.py": "claims jobs of the platform",
+    "services/jobs/operations/sweeping.py": "sweeps the jobs of all tenants",
     "services/jobs/queries.py": "tells the workers of the platform what is due, in every tenant",
     "workers/rates.py": "queues the platform's rollup when rates came",
     "workers/runner.py": "records the end of the platform's jobs",

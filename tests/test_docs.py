@@ -69,11 +69,12 @@ def test_schedule_is_explained():
     page = (BASE_DIR / "docs" / "jobs.md").read_text().split("## Schedule")[1]
 
     explained = dict(re.findall(r"^\| `([a-z_.]+)` \| (\d+ \w+?)s? \|", page, re.MULTILINE))
-    assert explained == {entry.kind.name: _in_words(entry.every.total_seconds()) for entry in SCHEDULE}
+    assert explained == {entry.name: _in_words(entry.every.total_seconds()) for entry in SCHEDULE}
 
 
 def _in_words(seconds: float) -> str:
-    return f"{seconds / 3600:.0f} hour" if seconds >= 3600 else f"{seconds / 60:.0f} minute"
+    unit, length = next(each for each in [("hour", 3600), ("minute", 60), ("second", 1)] if seconds >= each[1])
+    return f"{seconds / length:.0f} {unit}"
 
 
 def test_each_command_is_explained():

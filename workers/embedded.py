@@ -14,7 +14,7 @@ from fatfire.celery import app
 from fatfire.kit import clock
 from services.jobs import operations as jobs
 from services.jobs.jobs import Queue
-from workers.schedule import SCHEDULE, SWEEP_EVERY, Entry, fire
+from workers.schedule import SCHEDULE, SWEEP, Entry
 
 logger = structlog.get_logger(__name__)
 
@@ -25,11 +25,11 @@ CONCURRENCY = 4
 def worker_and_scheduler() -> Iterator[None]:
     """Run jobs and the schedule for the length of the block; then let running jobs end.
 
-    Messages in memory die with their process, so at the start every job that is due is sent again. And since nobody
-    else hears them, no other worker can be alive: what the one before was at when it was killed is taken up at once.
+    Messages in memory die with their process, and nobody else hears them: no other worker can be alive. So at the start
+    every job that is due is sent again, and what the one before was at when it was killed is taken up at once.
     """
     if settings.BROKER_URL.startswith("memory:"):
-        jobs.end_leases(at=clock.now())
+        jobs.take_over(at=clock.now())
     stop = threading.Event()
     signals.task_postrun.connect(_close_connections)
     worker = app.WorkController(
@@ -57,25 +57,22 @@ def _close_connections(**_: object) -> None:
 
 
 def _run_schedule(stop: threading.Event) -> None:
-    """Sweep all the time; fire each entry at the start and then at its interval."""
+    """Fire each entry at the start and then at its interval."""
     due = dict.fromkeys(SCHEDULE, clock.now())
-    resend_after_s = 0
     while True:
         close_old_connections()  # those that broke, too; a request would do it
         try:
-            _tick(due, resend_after_s)
-            resend_after_s = settings.JOBS_RESEND_AFTER_SECONDS
+            _tick(due)
         except Exception:  # the outermost edge of the scheduler: it must outlive a database that restarts
             logger.exception("schedule_failed")
-        if stop.wait(SWEEP_EVERY.total_seconds()):
+        if stop.wait(SWEEP.every.total_seconds()):
             break
     connections.close_all()
 
 
-def _tick(due: dict[Entry, dt.datetime], resend_after_s: int) -> None:
+def _tick(due: dict[Entry, dt.datetime]) -> None:
     at = clock.now()
-    jobs.sweep(at=at, resend_after_s=resend_after_s)
     for entry, moment in due.items():
         if moment <= at:
-            fire(entry, at=at)
+            entry.fire(at=at)
             due[entry] = at + entry.every

@@ -1,7 +1,9 @@
 """The one wrapper around every task: claims the job, runs the operation, records the invocation, plans the retry."""
 
+import contextlib
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +27,9 @@ type Operation = Callable[[ClaimedJob], Output]
 
 OPERATIONS: dict[tuple[str, str], Operation] = {}
 """What runs each step: (kind's name, step's name) -> function."""
+
+
+_worker_ends_at: ContextVar[dt.datetime | None] = ContextVar("worker_ends_at", default=None)
 
 
 class DatabaseInterrupted(TransientError):
@@ -53,6 +58,16 @@ def task(kind: JobKind, step: str = "run") -> Callable[[Operation], Operation]:
     return register
 
 
+@contextlib.contextmanager
+def worker_ends_at(moment: dt.datetime) -> Iterator[None]:
+    """Have jobs that are run in the block stop at their first report after `moment` (aware), to be tried again."""
+    token = _worker_ends_at.set(moment)
+    try:
+        yield
+    finally:
+        _worker_ends_at.reset(token)
+
+
 def _receive(*, job_id: str, tenant_id: str | None) -> None:
     """Take one message from Celery."""
     advance(job_id=UUID(job_id), tenant_id=UUID(tenant_id) if tenant_id else None)
@@ -65,7 +80,7 @@ def advance(*, job_id: UUID, tenant_id: UUID | None, now: Callable[[], dt.dateti
     can't even be told so, the lease decides. An unexpected error fails the job with the code "internal_error" and is
     logged with its traceback.
     """
-    claim = jobs.claim(tenant_id=tenant_id, job_id=job_id, clock=now)
+    claim = jobs.claim(tenant_id=tenant_id, job_id=job_id, clock=now, worker_ends_at=_worker_ends_at.get())
     if claim is None:
         return False
     name = f"{claim.kind.name}:{claim.step}"

@@ -14,12 +14,12 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.csrf import csrf_protect
 from unfold.sites import UnfoldAdminSite
 
-from fatfire.console import dashboard
+from fatfire.console import dashboard, dead_letters
 from fatfire.kit.clock import now
 from fatfire.web import sign_in
 from fatfire.web.access import person_of, signed_in_at, to_sign_in
 from services.accounts.sign_in import Person
-from tenants.isolation import OPERATOR_ALIAS, acting_as, operator
+from tenants.isolation import OPERATOR_ALIAS, acting_as, opens_own_transaction, operator
 from tenants.models import User
 
 SIGNED_IN_FOR = dt.timedelta(hours=12)
@@ -65,12 +65,28 @@ class ConsoleSite(UnfoldAdminSite):
         context = {**self.each_context(request), "title": "Exchange rates", **dashboard.rates(at=now())}
         return TemplateResponse(request, "console/rates.html", context)
 
+    @opens_own_transaction
+    def dead_letters(self, request: HttpRequest) -> HttpResponse:
+        """Show the messages that no worker could run."""
+        return dead_letters.show(self, request)
+
+    @opens_own_transaction
+    def settle_dead_letter(self, request: HttpRequest, queue: str, letter_id: str, action: str) -> HttpResponse:
+        """Send one again or delete it, after asking."""
+        return dead_letters.settle(self, request, queue=queue, letter_id=letter_id, action=action)
+
     def get_urls(self) -> list[URLResolver | URLPattern]:
         """Return Django's and Unfold's URLs without those of passwords, and our own way out."""
         theirs = [each for each in super().get_urls() if getattr(each, "name", None) not in _NOT_OURS]
         ours = [
             path("logout/", self.logout, name="logout"),
             path("rates/", self.admin_view(self.rates), name="rates"),
+            path("dead-letters/", self.admin_view(self.dead_letters), name="dead_letters"),
+            path(
+                "dead-letters/<str:queue>/<str:letter_id>/<str:action>/",
+                self.admin_view(self.settle_dead_letter),
+                name="settle_dead_letter",
+            ),
         ]
         return [*ours, *theirs]
 
@@ -78,19 +94,19 @@ class ConsoleSite(UnfoldAdminSite):
         """Make `view` a page of the console: for operators, across tenants, in one transaction, never cached.
 
         A refusal (status 400 and up) or an exception rolls back. The page is rendered inside, where rows can be read.
+        A view that `opens_own_transaction`, since it asks an outside service, runs outside of one and renders itself.
         """
+        opens_own = getattr(view, "opens_own_transaction", False)
 
         def run(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             admitted = _admit(request)
             if isinstance(admitted, HttpResponse):
                 return admitted
-            with operator(), acting_as(admitted.id):
-                request.user = User.objects.get(id=admitted.id)
-                response: HttpResponse = view(request, *args, **kwargs)
-                if hasattr(response, "render"):
-                    response = response.render()
-                if response.status_code >= 400:
-                    transaction.set_rollback(True, using=OPERATOR_ALIAS)
+            with acting_as(admitted.id):
+                with operator():
+                    request.user = User.objects.get(id=admitted.id)
+                    response = None if opens_own else _rendered(view(request, *args, **kwargs))
+                response = response or view(request, *args, **kwargs)
             response["Cache-Control"] = "no-store"
             response["X-Frame-Options"] = "DENY"  # Django's admin would let itself frame its pages
             return response
@@ -101,6 +117,15 @@ class ConsoleSite(UnfoldAdminSite):
         """End the session."""
         admitted = _admit(request)
         return admitted if isinstance(admitted, HttpResponse) else sign_in.sign_out(request)
+
+
+def _rendered(response: HttpResponse) -> HttpResponse:
+    """Return the response rendered; a refusal undoes what the open transaction did."""
+    if isinstance(response, TemplateResponse):
+        response = response.render()
+    if response.status_code >= 400:
+        transaction.set_rollback(True, using=OPERATOR_ALIAS)
+    return response
 
 
 def _admit(request: HttpRequest) -> Person | HttpResponse:

@@ -82,6 +82,7 @@ def settings(*, environment: str) -> dict[str, Any]:
                     "separator": True,
                     "items": [
                         _entry("Jobs", "sync", "jobs_job_changelist"),
+                        _entry("Dead letters", "markunread_mailbox", "dead_letters"),
                         _entry("Invocations", "bolt", "telemetry_invocation_changelist"),
                         _entry("Audit trail", "history", "tenants_auditevent_changelist"),
                         _entry("Operators' log", "fact_check", "admin_logentry_changelist"),

@@ -205,7 +205,7 @@ def test_menu_leads_to_every_list():
         for item in group["items"]
     }
 
-    assert menu == {"/admin/", "/admin/rates/", *(url(model, "changelist") for model in MODELS)}
+    assert menu == {"/admin/", "/admin/rates/", "/admin/dead-letters/", *(url(model, "changelist") for model in MODELS)}
 
 
 def test_django_finds_nothing_wrong():

@@ -221,9 +221,9 @@ def test_worker_killed_in_the_middle_of_an_import_imports_each_transaction_once_
 
 def leave_the_schedule_to_others():
     """Have the schedule's own jobs run elsewhere: the rates alone take longer than the test."""
-    for entry in SCHEDULE:
+    for kind in [entry.kind for entry in SCHEDULE if entry.kind]:
         with operator():
-            job = jobs.enqueue(kind=entry.kind, at=clock.now())
+            job = jobs.enqueue(kind=kind, at=clock.now())
             JobStep.objects.filter(job_id=job.id).update(run_after=clock.now() + DAY)
 
 

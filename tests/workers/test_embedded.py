@@ -21,7 +21,7 @@ from tenants.isolation import operator, tenant
 from tests.factories import make_portfolio, make_tenant
 from workers.embedded import worker_and_scheduler
 from workers.runner import task
-from workers.schedule import Entry
+from workers.schedule import SWEEP, Entry
 
 QUICK = JobKind("test.embedded_quick")
 HELD = JobKind("test.embedded_held", retry=Backoff(first_s=1, times=3))
@@ -48,10 +48,10 @@ def be_held(job):
 
 @pytest.fixture
 def owner(database, monkeypatch):
-    """A tenant's id; nothing is scheduled, so that the test is left in peace."""
+    """A tenant's id; nothing but the sweep is scheduled, so that the test is left in peace."""
     entered.clear()
     released.clear()
-    monkeypatch.setattr("workers.embedded.SCHEDULE", ())
+    monkeypatch.setattr("workers.embedded.SCHEDULE", (SWEEP,))
     owner = make_tenant().id
     connections.close_all()
     return owner
@@ -153,7 +153,7 @@ def test_what_a_killed_worker_was_at_is_taken_up_at_once(owner):
 
 
 def test_schedule_is_fired_at_the_start(owner, monkeypatch):
-    monkeypatch.setattr("workers.embedded.SCHEDULE", (Entry(ROLL_UP_DUE, dt.timedelta(minutes=15)),))
+    monkeypatch.setattr("workers.embedded.SCHEDULE", (SWEEP, Entry(dt.timedelta(minutes=15), ROLL_UP_DUE)))
 
     with worker_and_scheduler():
         deadline = time.monotonic() + DEADLINE_S

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from services.jobs import operations as jobs
 from services.jobs import queries
 from services.jobs.models import Job, JobStep, State
+from services.jobs.operations import sweeping
 from tenants.isolation import tenant
 from tests.factories import AT
 from tests.services.jobs.kinds import (
@@ -70,7 +71,7 @@ def test_sweep_finds_what_another_process_wrote(owner):
 
 
 def test_sweep_goes_through_many_in_batches(owner, monkeypatch):
-    monkeypatch.setattr(jobs, "SWEEP_BATCH", 2)
+    monkeypatch.setattr(sweeping, "SWEEP_BATCH", 2)
     with tenant(owner):
         for number in range(5):
             jobs.enqueue(kind=SINGLE, subject_id=uuid.UUID(int=number), at=AT)
