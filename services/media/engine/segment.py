@@ -162,8 +162,9 @@ class _Piece:
                 if before is not None:
                     yield before
                     before = None
-                yield frame
-                if last is not None and time_of(frame) >= last:
+                is_after = last is not None and time_of(frame) >= last
+                yield frame  # whose time the encoder changes
+                if is_after:
                     return
 
     def _checked(self, decoded: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
