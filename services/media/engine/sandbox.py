@@ -236,7 +236,7 @@ class _Child:
     def _why_it_died(self, code: int, complaints: IO[bytes]) -> Refused:
         complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - _KEPT_COMPLAINT))
         said = complaints.read().decode(errors="replace").strip()
-        if code in {-signal.SIGXCPU, -signal.SIGKILL}:
+        if code == -signal.SIGXCPU:
             return Refused(Reason.TOOK_TOO_LONG, f"{self._confinement.cpu_seconds} s of processor time")
         if code == -signal.SIGABRT or "MemoryError" in said or "bad_alloc" in said:
             return Refused(Reason.TOO_MUCH_MEMORY, f"{self._confinement.memory_mb} MB")

@@ -196,7 +196,7 @@ def make(recipe: Recipe) -> bytes:
             packets += picture.encode(frame)
         packets += picture.encode(None)
         for track, sound in tracks:
-            for frame in _framed(track, sound):
+            for frame in framed(track, sound):
                 packets += track.encode(frame)
             packets += track.encode(None)
         if recipe.cover:
@@ -208,7 +208,8 @@ def make(recipe: Recipe) -> bytes:
     return file.getvalue()
 
 
-def _framed(track: av.AudioStream, sound: Sound) -> Iterator[AudioFrame]:
+def framed(track: av.AudioStream, sound: Sound) -> Iterator[AudioFrame]:
+    """Yield the tone in the frames that the track's encoder takes."""
     track.codec_context.open()
     resampler = av.AudioResampler(
         format=track.codec_context.format.name,
