@@ -14,8 +14,9 @@ KEYFRAME_SECONDS = 2
 FRAGMENT_SECONDS = 6
 SHORTEST_SEGMENT_SECONDS = 2
 LONGEST_SEGMENT_COST = 20.0
-SNAP = 0.2
-_READ_MARGIN_FRAMES = 16
+SNAP = 0.25
+"""Share of a segment's length within which a keyframe is near."""
+_READ_MARGIN_FRAMES = 4  # a decoder holds some back
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ class _Child:
             with theirs:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "services.media.engine.child", str(theirs.fileno())],
-                    env=_environment(),
+                    env=environment(),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=complaints,
@@ -243,7 +243,7 @@ class _Child:
         return Refused(Reason.CRASHED, f"exit {code}: {said.splitlines()[-1] if said else ''}")
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return what Python needs to find itself and us; none of our secrets."""
     kept = {name: os.environ[name] for name in _PASSED_ENVIRONMENT if name in os.environ}
     return {**kept, "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, sys.path)]), "LC_ALL": "C.UTF-8"}

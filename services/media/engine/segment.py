@@ -187,6 +187,8 @@ class _Piece:
             yield frame, when
             last = frame
             expected = next(planned, None)
+            if expected is None and self._segment.number + 1 < len(self._plan.segments):
+                return  # and leave the rest of the file unread
         missing += [] if expected is None else [expected, *planned]
         if last is not None:
             yield from self._repeat(last, missing)
