@@ -120,16 +120,13 @@ def confine(confinement: Confinement, *, writes_file: bool = False) -> None:
     memory = confinement.memory_mb << 20
     free = os.dup(0)
     os.close(free)
-    limits = [
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, confinement.cpu_seconds),
-        (resource.RLIMIT_NOFILE, free),
-    ]
+    limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, memory), (resource.RLIMIT_NOFILE, free)]
     if not writes_file:
         limits.append((resource.RLIMIT_FSIZE, COMPLAINTS))  # what it says on stderr is a file of ours
     for kind, most in limits:
         resource.setrlimit(kind, (most, most))
+    # Not the same for both, or the end would be a SIGKILL, which says nothing.
+    resource.setrlimit(resource.RLIMIT_CPU, (confinement.cpu_seconds, confinement.cpu_seconds + 1))
 
 
 def _work(request: dict[str, Any], guard: Guard) -> object:

@@ -1,7 +1,6 @@
 """Encodes one segment and writes it as CMAF: fragments on the video's own clock, which HLS plays without a merge."""
 
 import io
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -84,9 +83,12 @@ class Encoder:
         shown = sorted(order)
         until = dict(zip(shown, [*shown[1:], end], strict=True))
         keys = [time for packet, time in zip(self._packets, order, strict=True) if packet.is_keyframe]
-        for packet, dts in zip(self._packets, decode_times(order, end - shown[-1], REORDERED_FRAMES), strict=True):
+        # Decoding times are the sorted times themselves: then they run on over the seams without gap or overlap. The
+        # muxer wants them below the times of being shown, and takes the first difference off again (tfdt).
+        early = max(due - time for due, time in zip(shown, order, strict=True))
+        for packet, due in zip(self._packets, shown, strict=True):
             packet.duration = until[packet_time(packet)] - packet_time(packet)
-            packet.dts, packet.time_base, packet.stream = dts, Fraction(1, self._timescale), self._stream
+            packet.dts, packet.time_base, packet.stream = due - early, Fraction(1, self._timescale), self._stream
             self._container.mux_one(packet)
         self._container.close()
         init, media, offsets = split(self._file.getvalue())
@@ -98,22 +100,6 @@ class Encoder:
 def packet_time(packet: "Packet[VideoStream]") -> int:
     """Return when the packet's frame is shown."""
     return cast("int", packet.pts)
-
-
-def decode_times(order: list[int], last_step: int, depth: int) -> list[int]:
-    """Return decoding times for frames in the order of decoding, whose times of being shown are `order`.
-
-    They are the sorted times, `depth` frames later, so that they rise without a gap over all segments, and no frame is
-    due before it is decoded.
-
-    Raises:
-        ValueError: the frames are reordered further than that.
-    """
-    shown = sorted(order)
-    if any(k - bisect_right(shown, time) + 1 > depth for k, time in enumerate(order)):
-        raise ValueError(f"frames are reordered by more than {depth}")
-    step = max(1, shown[1] - shown[0]) if len(shown) > 1 else max(1, last_step)
-    return [shown[k - depth] if k >= depth else shown[0] - (depth - k) * step for k in range(len(order))]
 
 
 def boxes(content: bytes) -> Iterator[tuple[bytes, int, int]]:

@@ -43,7 +43,7 @@ class IndexDraft:
         """Add one packet of the picture.
 
         Raises:
-            Refused: there are too many, or they lie beyond the end of the file.
+            Refused: there are too many.
         """
         if packet.is_discard:
             return
@@ -53,8 +53,6 @@ class IndexDraft:
         if packet.pts < self.media.video.start:
             return  # before the first frame that can be decoded: the file begins within a group of pictures
         position = packet.pos if packet.pos is not None else -1
-        if self.media.indexed and position + packet.size > self.media.size:
-            raise Refused(Reason.TRUNCATED, f"a frame lies at {position}, the file ends at {self.media.size}")
         self._frames.append((packet.pts, position, packet.size, packet.is_keyframe))
         self._last = max(self._last, (packet.pts, packet.duration or 0))
         if len(self._frames) > self.limits.frames:
@@ -106,6 +104,8 @@ def read_index(reader: Reader, media: Media, limits: Limits) -> Index:
             read_only(container, stream)
             for packet in packets(container, stream):
                 draft.add(packet)
+            if any(entry.pos + entry.size > media.size for entry in stream.index_entries):
+                raise Refused(Reason.TRUNCATED, "frames lie beyond its end")
     finally:
         reader.blank = False
     return draft.finish()

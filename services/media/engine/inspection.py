@@ -30,6 +30,7 @@ from services.media.engine.refusal import Reason, Refused
 
 TIMELESS = frozenset({"avi", "mpeg"})
 _TRIED_UNTIL_A_FRAME = 600
+_BOXES_LOOKED_AT = 64
 
 
 def inspect(reader: Reader, limits: Limits) -> Media:
@@ -52,11 +53,18 @@ def inspect(reader: Reader, limits: Limits) -> Media:
 
 
 def _unreadable(reader: Reader, error: av.FFmpegError) -> tuple[Reason, str]:
-    """Return whether it is no video at all, or one whose end is missing: an MP4 often has its index there."""
-    reader.seek(4)
-    if reader.read(4) == b"ftyp":
-        return Reason.TRUNCATED, "no index"
-    return Reason.NOT_VIDEO, str(error.strerror)
+    """Return whether it is no video at all, or an MP4 with a bad index, or without one: it often lies at the end."""
+    boxes: list[bytes] = []
+    start = 0
+    while start + 16 <= reader.size and len(boxes) < _BOXES_LOOKED_AT:
+        reader.seek(start)
+        head = reader.read(8) + reader.read(8)
+        size = int.from_bytes(head[:4])
+        boxes.append(head[4:8])
+        start += max(8, int.from_bytes(head[8:16]) if size == 1 else size)
+    if boxes[:1] != [b"ftyp"]:
+        return Reason.NOT_VIDEO, str(error.strerror)
+    return (Reason.DAMAGED, "its index") if b"moov" in boxes else (Reason.TRUNCATED, "no index")
 
 
 def _inspect(reader: Reader, limits: Limits) -> Media:

@@ -14,8 +14,9 @@ KEYFRAME_SECONDS = 2
 FRAGMENT_SECONDS = 6
 SHORTEST_SEGMENT_SECONDS = 2
 LONGEST_SEGMENT_COST = 20.0
-SNAP = 0.2
-_READ_MARGIN_FRAMES = 16
+SNAP = 0.25
+"""Share of a segment's length within which a keyframe is near."""
+_READ_MARGIN_FRAMES = 4  # a decoder holds some back
 
 
 @dataclass(frozen=True)
@@ -133,19 +134,26 @@ class Plan:
 
 def make_plan(media: Media, index: Index, wanted: Wanted) -> Plan:
     """Return the plan: the shortest segments that are worth a worker's start, earliest first, of equal cost."""
-    outputs = tuple(choose_outputs(media.video, wanted.renditions))
-    seconds = wanted.costs.decode_seconds(media.video) + sum(
-        wanted.costs.encode_seconds(each.width, each.height, each.rendition.preset) for each in outputs
-    )
-    whole = len(index.times) * seconds
     if not index.is_exact:
-        only = Segment(0, media.video.start, (), (None,), media.size, whole)
-        return Plan(media, outputs, (only,), is_exact=False, fragment_seconds=FRAGMENT_SECONDS)
-    shares = _shares(whole, float((index.times[-1] - index.times[0]) * media.video.time_base), wanted)
-    starts = _cut(index, shares)
-    bounds = [*starts, len(index.times)]
-    segments = tuple(_segment(media, index, number, frames, seconds) for number, frames in enumerate(pairwise(bounds)))
+        return unsplit(cut_at(media, index, wanted, [0]))
+    outputs = choose_outputs(media.video, wanted.renditions)
+    cost = len(index.times) * _frame_cost(media.video, outputs, wanted.costs)
+    seconds = float((index.times[-1] - index.times[0]) * media.video.time_base)
+    return cut_at(media, index, wanted, _cuts(index, _shares(cost, seconds, wanted)))
+
+
+def cut_at(media: Media, index: Index, wanted: Wanted, cuts: list[int]) -> Plan:
+    """Return the plan whose segments begin at the frames of these numbers, the first of which is 0."""
+    outputs = choose_outputs(media.video, wanted.renditions)
+    cost = _frame_cost(media.video, outputs, wanted.costs)
+    pieces = enumerate(pairwise([*cuts, len(index.times)]))
+    segments = tuple(_segment(media, index, number, frames, cost) for number, frames in pieces)
     return Plan(media, outputs, segments, is_exact=True, fragment_seconds=_longest_fragment(media.video, index))
+
+
+def _frame_cost(video: Video, outputs: tuple[Output, ...], costs: Costs) -> float:
+    made = sum(costs.encode_seconds(each.width, each.height, each.rendition.preset) for each in outputs)
+    return costs.decode_seconds(video) + made
 
 
 def unsplit(plan: Plan) -> Plan:
@@ -154,21 +162,25 @@ def unsplit(plan: Plan) -> Plan:
     return replace(plan, segments=(only,), is_exact=False)
 
 
-def choose_outputs(video: Video, renditions: tuple[Rendition, ...]) -> Iterator[Output]:
-    """Yield the renditions that the video is large enough for; the smallest one in the video's own size if none is."""
+def choose_outputs(video: Video, renditions: tuple[Rendition, ...]) -> tuple[Output, ...]:
+    """Return the renditions that the video is large enough for; the smallest, in the video's own size, if none is."""
     width, height = video.width * video.pixel_aspect, Fraction(video.height)
     if video.rotation % 180:
         width, height = height, width
     short = min(width, height)
     fitting = [each for each in renditions if each.short_side is None or each.short_side <= short]
-    for each in fitting or [min(renditions, key=lambda each: each.short_side or 0)]:
-        if each.lossless:
-            sides = (video.height, video.width) if video.rotation % 180 else (video.width, video.height)
-            whole = "444" in video.pixel_format or video.pixel_format.startswith("gbr")
-            yield Output(each, *(side if whole else side // 2 * 2 for side in sides))
-            continue
-        scale = min(Fraction(1), each.short_side / short if each.short_side else Fraction(1))
-        yield Output(each, _even(width * scale), _even(height * scale))
+    fitting = fitting or [min(renditions, key=lambda each: each.short_side or 0)]
+    return tuple(Output(each, *_size(video, each, width, height)) for each in fitting)
+
+
+def _size(video: Video, rendition: Rendition, width: Fraction, height: Fraction) -> tuple[int, int]:
+    if rendition.lossless:
+        sides = (video.height, video.width) if video.rotation % 180 else (video.width, video.height)
+        is_whole = "444" in video.pixel_format or video.pixel_format.startswith("gbr")
+        return sides if is_whole else (sides[0] // 2 * 2, sides[1] // 2 * 2)
+    short = min(width, height)
+    scale = min(Fraction(1), rendition.short_side / short) if rendition.short_side else Fraction(1)
+    return _even(width * scale), _even(height * scale)
 
 
 def _even(length: Fraction) -> int:
@@ -191,7 +203,7 @@ def _shares(cost: float, seconds: float, wanted: Wanted) -> list[float]:
     return [unit / 2] * short + [unit] * (count - short)
 
 
-def _cut(index: Index, shares: list[float]) -> list[int]:
+def _cuts(index: Index, shares: list[float]) -> list[int]:
     """Return the number of each segment's first frame: a keyframe when one is near, else the frame itself."""
     keys = [bisect_left(index.times, key) for key in index.keys]
     cuts = [0]

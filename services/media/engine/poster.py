@@ -28,7 +28,7 @@ def make_poster(reader: Reader, media: Media) -> bytes:
     frames = _frames(reader, media, at) or _frames(reader, media, None)
     if not frames:
         raise Refused(Reason.NO_FRAMES)
-    picture = Picture(video, next(choose_outputs(video, (Rendition("poster", SHORT_SIDE),))))
+    picture = Picture(video, choose_outputs(video, (Rendition("poster", SHORT_SIDE),))[0])
     choice = Filters((f"thumbnail=n={len(frames)}",), video.time_base)
     chosen: list[VideoFrame] = []
     for number, frame in enumerate(frames):

@@ -4,7 +4,7 @@ import io
 import os
 from collections import OrderedDict
 from pathlib import Path
-from typing import Protocol, override
+from typing import Protocol, Self, override
 
 from services.media.engine.refusal import Reason, Refused
 
@@ -37,8 +37,10 @@ class FileSource:
         """Return the bytes from `start` on."""
         return os.pread(self._file.fileno(), length, start)
 
-    def close(self) -> None:
-        """Close the file."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
         self._file.close()
 
 

@@ -26,12 +26,17 @@ class Reason(StrEnum):
     TOO_MANY_READS = "too_many_reads"
     CRASHED = "crashed"
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether another try may end otherwise: on a machine that is less busy, or where nobody kills the process."""
+        return self in {Reason.CRASHED, Reason.TOOK_TOO_LONG}
+
 
 class Refused(Exception):
-    """The video can't be used as it is; trying again won't help.
+    """The video can't be used as it is, and trying again won't help, unless the reason `may_pass`.
 
-    `INEXACT` is the one that has an answer: the piece didn't give exactly the planned frames, so the video must be
-    planned anew as one piece (`plan.unsplit`).
+    `INEXACT` has an answer: the piece didn't give exactly the planned frames, so the video must be planned anew as one
+    piece (`plan.unsplit`).
     """
 
     def __init__(self, reason: Reason, detail: str = "") -> None:

@@ -184,7 +184,7 @@ class _Child:
             with theirs:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "services.media.engine.child", str(theirs.fileno())],
-                    env=_environment(),
+                    env=environment(),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=complaints,
@@ -236,14 +236,14 @@ class _Child:
     def _why_it_died(self, code: int, complaints: IO[bytes]) -> Refused:
         complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - _KEPT_COMPLAINT))
         said = complaints.read().decode(errors="replace").strip()
-        if code in {-signal.SIGXCPU, -signal.SIGKILL}:
+        if code == -signal.SIGXCPU:
             return Refused(Reason.TOOK_TOO_LONG, f"{self._confinement.cpu_seconds} s of processor time")
         if code == -signal.SIGABRT or "MemoryError" in said or "bad_alloc" in said:
             return Refused(Reason.TOO_MUCH_MEMORY, f"{self._confinement.memory_mb} MB")
         return Refused(Reason.CRASHED, f"exit {code}: {said.splitlines()[-1] if said else ''}")
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return what Python needs to find itself and us; none of our secrets."""
     kept = {name: os.environ[name] for name in _PASSED_ENVIRONMENT if name in os.environ}
     return {**kept, "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, sys.path)]), "LC_ALL": "C.UTF-8"}

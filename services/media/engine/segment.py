@@ -162,8 +162,9 @@ class _Piece:
                 if before is not None:
                     yield before
                     before = None
-                yield frame
-                if last is not None and time_of(frame) >= last:
+                is_after = last is not None and time_of(frame) >= last
+                yield frame  # whose time the encoder changes
+                if is_after:
                     return
 
     def _checked(self, decoded: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
@@ -186,6 +187,8 @@ class _Piece:
             yield frame, when
             last = frame
             expected = next(planned, None)
+            if expected is None and self._segment.number + 1 < len(self._plan.segments):
+                return  # and leave the rest of the file unread
         missing += [] if expected is None else [expected, *planned]
         if last is not None:
             yield from self._repeat(last, missing)
