@@ -1,4 +1,4 @@
-"""The files of a laptop's storage, by the addresses that it signed. With a bucket there are none here: S3 serves its own.
+"""The files of a laptop's storage, by the addresses that it signed. With a bucket there are none here.
 
 Who has an address may do with it the one thing that it is good for: that is what it was made for, so nobody is asked
 who they are. What is served is somebody's upload; it is shown as what we say it is, and may do nothing.
@@ -7,7 +7,6 @@ who they are. What is served is somebody's upload; it is shown as what we say it
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 from django.conf import settings
 from django.http import (
@@ -49,7 +48,7 @@ def serve(request: HttpRequest, token: str) -> HttpResponseBase:
         if what["do"] == "get":
             return _send(request, folder.path(what["key"]), what["type"], what["name"])
         if what["do"] == "part":
-            tag = folder.receive_part(what["upload"], what["number"], what["size"], request)  # type: ignore[arg-type]
+            tag = folder.receive_part(what["upload"], what["number"], what["size"], request)
             return HttpResponse(headers={"ETag": f'"{tag}"'})
         sent = request.FILES.get("file")
         if sent is None:
@@ -69,7 +68,8 @@ def _send(request: HttpRequest, path: Path, content_type: str, name: str) -> Htt
     found = _RANGE.fullmatch(request.headers.get("Range", ""))
     if not found or found.groups() == ("", ""):
         response = FileResponse(path.open("rb"), content_type=content_type, as_attachment=bool(name), filename=name)
-        response.headers.update(headers)
+        for header, value in headers.items():
+            response[header] = value
         return response
     first, last = found.groups()
     start = int(first) if first else max(size - int(last), 0)
@@ -84,6 +84,6 @@ def _chunks(path: Path, start: int, end: int) -> Iterator[bytes]:
     with path.open("rb") as file:
         file.seek(start)
         while start < end:
-            chunk = cast("bytes", file.read(min(CHUNK, end - start)))
+            chunk = file.read(min(CHUNK, end - start))
             start += len(chunk)
             yield chunk

@@ -234,6 +234,14 @@ def has_playlist(*, video: Video) -> bool:
 MASTER = "master.m3u8"
 
 
+def playlists_of(*, video: Video) -> dict[str, str]:
+    """Return all playlists of the video by their names, with addresses in the files' places; none: not by HLS."""
+    if not has_playlist(video=video):
+        return {}
+    signed = _Signed(video)
+    return {each.name: signed.text(each.text) for each in Playlist.objects.filter(video=video).order_by("name")}
+
+
 def playlist(*, video: Video, name: str) -> str:
     """Return a playlist: other playlists by their names, which lie beside it, and files by their addresses.
 
@@ -242,25 +250,32 @@ def playlist(*, video: Video, name: str) -> str:
     """
     if not has_playlist(video=video):
         raise Playlist.DoesNotExist
-    text = Playlist.objects.get(video=video, name=name).text
-    files = storage()
-    addresses: dict[str, str] = {}
+    return _Signed(video).text(Playlist.objects.get(video=video, name=name).text)
 
-    def address(piece: str) -> str:
-        kind = piece.rpartition(".")[2]
+
+class _Signed:
+    """Puts addresses into playlists: one for each file, which is named by each of its ranges."""
+
+    def __init__(self, video: Video) -> None:
+        self._video, self._files = video, storage()
+        self._addresses: dict[str, str] = {}
+
+    def text(self, text: str) -> str:
+        return "\n".join(
+            self._address(line)
+            if line and not line.startswith("#")
+            else _NAME_IN_TAG.sub(lambda found: f'URI="{self._address(found[1])}"', line)
+            for line in text.split("\n")
+        )
+
+    def _address(self, name: str) -> str:
+        kind = name.rpartition(".")[2]
         if kind == "m3u8":
-            return piece
-        if piece not in addresses:  # once each: a file is named by all of its ranges
-            key = captions_key(video, piece) if kind == "vtt" else piece_key(video, piece)
-            addresses[piece] = files.url(key, content_type=_TYPES[kind], expires_s=ADDRESS_SECONDS)
-        return addresses[piece]
-
-    lines = (
-        address(line) if line and not line.startswith("#")
-        else _NAME_IN_TAG.sub(lambda found: f'URI="{address(found[1])}"', line)
-        for line in text.split("\n")
-    )  # fmt: skip
-    return "\n".join(lines)
+            return name
+        if name not in self._addresses:
+            key = captions_key(self._video, name) if kind == "vtt" else piece_key(self._video, name)
+            self._addresses[name] = self._files.url(key, content_type=_TYPES[kind], expires_s=ADDRESS_SECONDS)
+        return self._addresses[name]
 
 
 # What it cost.

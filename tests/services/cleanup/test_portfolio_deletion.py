@@ -109,13 +109,16 @@ def test_each_step_tells_what_it_was_given_and_what_it_did(home, portfolio_id):
     assert [step.input for step in steps.values()] == [
         {"portfolio": "Family", "links": 0},
         {"portfolio": "Family", "assets": 2, "transactions": 2, "policies": 1, "receipts": 1},
-        *([{"portfolio": "Family"}] * 3),
+        *([{"portfolio": "Family"}] * 2),
+        {"portfolio": "Family", "videos": 1},
+        {"portfolio": "Family"},
     ]
     assert [step.output for step in steps.values()] == [
         {"links": 0},
         {"receipts": 1, "policies": 1, "linked_accounts": 2, "links": 1, "transactions": 2, "values": 4},
         {"asset_days": 6, "assets": 2},
         {"portfolio_days": 3, "rollup_states": 1},
+        {"videos": 1, "files": 0},
         {"portfolios": 1},
     ]
     assert steps["delete_asset_history"].started_at == steps["delete_portfolio_history"].started_at == AT
@@ -278,7 +281,7 @@ def test_failed_step_is_caught_and_tried_again_from_there(home, portfolio_id, mo
     assert state_of(home, job) == "succeeded"
     steps = steps_of(home, job)
     assert steps["delete_assets"].output["transactions"] == 2  # those that went before the failure count
-    assert [step.attempts for step in steps.values()] == [1, 2, 1, 1, 1]
+    assert [step.attempts for step in steps.values()] == [1, 2, 1, 1, 1, 1]
 
 
 def test_failed_branch_stops_the_other_and_both_are_resumed(home, portfolio_id, monkeypatch):

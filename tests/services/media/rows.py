@@ -22,7 +22,7 @@ from tests.services.media.engine.inputs import Sound, make, small
 
 @cache
 def clip(seconds: float = 6.1, **changes: Any) -> bytes:
-    """Return an MP4 of 160 × 90 with a tone: of six seconds, three segments where workers start at once."""
+    """Return an MP4 of 160 by 90 with a tone: of six seconds, three segments where workers start at once."""
     made = small("clip", frames=round(seconds * 30), sounds=(Sound(seconds),))
     return make(replace(made, **changes))
 
