@@ -37,7 +37,7 @@ LONG = {
 """Modules past 300 lines, each with the answer to why."""
 
 ACROSS_TENANTS = {
-    "fatfire/console/dead_letters.py": "reads and notes for operators, around calls of SQS that no transaction may hold",
+    "fatfire/console/dead_letters.py": "reads and notes for operators, around calls of SQS that no transaction holds",
     "fatfire/console/site.py": "shows every tenant to operators, who were let in before",
     "fatfire/demo.py": "makes and removes the sample tenants",
     "fatfire/management/commands/create_operator.py": "people belong to no tenant, and app_tenant may not write them",

@@ -1,8 +1,10 @@
 """Guard: every kind of job leaves the same rows however often it is delivered and wherever its process is killed.
 
-A kind is found by being declared in a service's jobs.py, and needs a scenario here.
+By every transport: memory's messages die with their process, SQS shows one again whose worker was killed, and so does
+Lambda with an invocation. A kind is found by being declared in a service's jobs.py, and needs a scenario here.
 """
 
+import contextlib
 import datetime as dt
 import hashlib
 import importlib
@@ -57,11 +59,13 @@ from tests.services.messaging.smtp import running_mail_server
 from tests.services.receipts.rows import make_receipt
 from tests.slices.linked import account_of, connected_bank, link_bank
 from tests.workers import planted
-from tests.workers.forker import Forker, running_forker
+from tests.workers.forker import NEVER, Forker, running_forker
+from tests.workers.invocations import recording_lambda
+from tests.workers.transports import Lambda, Memory, Message, Sqs, Transport, present, run
 from workers import tasks  # noqa: F401  # registers the operations
-from workers.runner import OPERATIONS, advance, run_due
+from workers.runner import OPERATIONS, run_due
 
-QUICK_POINTS = 12
+QUICK_POINTS = {"memory": 5, "sqs": 3, "lambda": 3}
 DEADLINE_S = 30
 
 
@@ -247,6 +251,20 @@ def bank(tmp_path, settings, database) -> Iterator[Bank]:
         http.close_connections()
 
 
+@pytest.fixture(params=["memory", pytest.param("sqs", marks=pytest.mark.xdist_group("lambda")), "lambda"])
+def transport(request, settings) -> Iterator[Transport]:
+    """What carries all messages of the test."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "sqs":
+            carrier = Sqs(request.getfixturevalue("queues"))
+        elif request.param == "lambda":
+            carrier = Lambda(stack.enter_context(recording_lambda()))
+        else:
+            carrier = Memory()
+        settings.QUEUE_BROKERS = carrier.brokers
+        yield carrier
+
+
 @pytest.fixture(scope="module")
 def forker() -> Iterator[Forker]:
     """The process that can be killed."""
@@ -263,20 +281,30 @@ def scenario_of(name: str) -> Callable[[Bank], Work]:
     return SCENARIOS[name]
 
 
-def deliver(work: Work, *, later: dt.timedelta = dt.timedelta(0)) -> None:
-    """Run the job as far as it goes, as messages about it would."""
-    while advance(job_id=work.job_id, tenant_id=work.tenant_id, now=lambda: work.at + later):
-        pass
+def deliver(work: Work, transport: Transport, *, later: dt.timedelta = dt.timedelta(0)) -> list[Message]:
+    """Run the messages about the job, and those that these send, until there are none; return them all."""
+    ran = []
+    while messages := transport.take(work.job_id):
+        for message in messages:
+            run_here(work, transport, message, later=later)
+            transport.done(message)
+        ran += messages
+    return ran
 
 
-def finish(work: Work) -> None:
+def run_here(work: Work, transport: Transport, message: Message, *, later: dt.timedelta = dt.timedelta(0)) -> None:
+    with present(work.at + later):
+        assert run(transport.name, message)
+
+
+def finish(work: Work, transport: Transport) -> None:
     """Run the job to its end, as the sweep would: past the lease of whoever had it."""
     later = dt.timedelta(seconds=work.kind.lease_s + 60)
     until = time.monotonic() + DEADLINE_S
     while state_of(work) in {State.QUEUED, State.RUNNING}:
         assert time.monotonic() < until, f"{work.kind.name} never ends"
         jobs.sweep(at=work.at + later, resend_after_s=0)
-        deliver(work, later=later)  # nothing, until the database notices that the killed one is gone
+        deliver(work, transport, later=later)  # nothing, until the database notices that the killed one is gone
 
 
 def state_of(work: Work) -> State:
@@ -284,10 +312,10 @@ def state_of(work: Work) -> State:
         return State(Job.objects.get(id=work.job_id).state)
 
 
-def clean_run(scenario: Callable[[Bank], Work], bank: Bank, admin) -> list[str]:
+def clean_run(scenario: Callable[[Bank], Work], bank: Bank, transport: Transport, admin) -> list[str]:
     """Return what one delivery leaves."""
     work = scenario(bank)
-    deliver(work)
+    deliver(work, transport)
     assert state_of(work) == State.SUCCEEDED
     return fingerprint(work, admin)
 
@@ -379,26 +407,29 @@ def digest(text: str) -> str:
 # What is done to every kind.
 
 
-def deliver_twice(scenario: Callable[[Bank], Work], bank: Bank, admin) -> list[str]:
+def deliver_twice(scenario: Callable[[Bank], Work], bank: Bank, transport: Transport, admin) -> list[str]:
     work = scenario(bank)
-    deliver(work)
-    deliver(work)
+    for message in deliver(work, transport):
+        run_here(work, transport, message)
     return fingerprint(work, admin)
 
 
-def deliver_twice_at_once(scenario: Callable[[Bank], Work], bank: Bank, admin) -> list[str]:
+def deliver_twice_at_once(scenario: Callable[[Bank], Work], bank: Bank, transport: Transport, admin) -> list[str]:
     work, barrier = scenario(bank), threading.Barrier(2)
+    [message] = transport.take(work.job_id)
 
-    def run(_: int) -> None:
+    def run_one(_: int) -> None:
         barrier.wait()
         try:
-            deliver(work)
+            assert run(transport.name, message)
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(run, range(2)))
-    finish(work)
+    with present(work.at), ThreadPoolExecutor(2) as pool:
+        list(pool.map(run_one, range(2)))
+    transport.done(message)
+    deliver(work, transport)
+    finish(work, transport)
     return fingerprint(work, admin)
 
 
@@ -409,33 +440,58 @@ def child_settings() -> dict[str, Any]:
         "PLAID_SECRET": django_settings.PLAID_SECRET.get_secret_value(),
         "RATES_URL": django_settings.RATES_URL,
         "MAILERS": django_settings.MAILERS,
+        "ENVIRONMENT": django_settings.ENVIRONMENT,
+        "QUEUE_BROKERS": django_settings.QUEUE_BROKERS,
     }
 
 
 def kill_everywhere(
-    scenario: Callable[[Bank], Work], bank: Bank, admin, forker: Forker, *, most: int | None = None
+    scenario: Callable[[Bank], Work],
+    bank: Bank,
+    transport: Transport,
+    admin,
+    forker: Forker,
+    *,
+    most: int | None = None,
 ) -> list[str]:
     """Kill the job's process at each point (at `most` of them, evenly chosen), and finish it; return the points.
 
     Raises:
         AssertionError: the rows differ from those of a clean run.
     """
-
-    def run(work: Work, **kill: int) -> list[str]:
-        return forker.run(
-            job_id=work.job_id, tenant_id=work.tenant_id, at=work.at.isoformat(), settings=child_settings(), **kill
-        )
-
-    expected = clean_run(scenario, bank, admin)
+    expected = clean_run(scenario, bank, transport, admin)
     unharmed = scenario(bank)
-    points = run(unharmed)
+    points = run_in_forks(unharmed, transport, forker)
     assert fingerprint(unharmed, admin) == expected
     for index in chosen(len(points), most):
         work = scenario(bank)
-        passed = run(work, kill_at=index)
+        passed = run_in_forks(work, transport, forker, kill_at=index)
         assert len(passed) == index + 1
-        finish(work)
+        finish(work, transport)
         assert fingerprint(work, admin) == expected, f"killed at point {index}, {points[index]}"
+    return points
+
+
+def run_in_forks(work: Work, transport: Transport, forker: Forker, *, kill_at: int | None = None) -> list[str]:
+    """Run the messages about the job, each in a process of its own, until none comes or one is killed."""
+    points: list[str] = []
+    while messages := transport.take(work.job_id):
+        for number, message in enumerate(messages):
+            passed, ended_well = forker.run(
+                transport=transport.name,
+                message=message,
+                job_id=work.job_id,
+                at=work.at.isoformat(),
+                settings=child_settings(),
+                kill_at=NEVER if kill_at is None else kill_at - len(points),
+            )
+            points += passed
+            if ended_well:
+                transport.done(message)
+                continue
+            for each in messages[number:]:
+                transport.show_again(each)
+            return points
     return points
 
 
@@ -447,25 +503,25 @@ def chosen(count: int, most: int | None) -> list[int]:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_job_delivered_twice_leaves_the_same_rows(name, bank, admin):
+def test_job_delivered_twice_leaves_the_same_rows(name, bank, transport, admin):
     scenario = scenario_of(name)
-    expected = clean_run(scenario, bank, admin)
+    expected = clean_run(scenario, bank, transport, admin)
 
-    assert deliver_twice(scenario, bank, admin) == expected
-    assert deliver_twice_at_once(scenario, bank, admin) == expected
+    assert deliver_twice(scenario, bank, transport, admin) == expected
+    assert deliver_twice_at_once(scenario, bank, transport, admin) == expected
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_job_killed_anywhere_leaves_the_same_rows(name, bank, admin, forker):
-    points = kill_everywhere(scenario_of(name), bank, admin, forker, most=QUICK_POINTS)
+def test_job_killed_anywhere_leaves_the_same_rows(name, bank, transport, admin, forker):
+    points = kill_everywhere(scenario_of(name), bank, transport, admin, forker, most=QUICK_POINTS[transport.name])
 
     assert {"before commit", "after commit"} <= set(points)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", KINDS)
-def test_job_killed_at_every_point_leaves_the_same_rows(name, bank, admin, forker):
-    kill_everywhere(scenario_of(name), bank, admin, forker)
+def test_job_killed_at_every_point_leaves_the_same_rows(name, bank, transport, admin, forker):
+    kill_everywhere(scenario_of(name), bank, transport, admin, forker)
 
 
 def test_kind_without_a_scenario_is_told_what_to_add():
@@ -494,17 +550,22 @@ def queued(kind: JobKind) -> Callable[[Bank], Work]:
     return scenario
 
 
-def test_guard_finds_a_job_that_is_not_repeatable(bank, admin, forker):
+@pytest.fixture
+def memory() -> Transport:
+    return Memory()
+
+
+def test_guard_finds_a_job_that_is_not_repeatable(bank, memory, admin, forker):
     with pytest.raises(AssertionError, match="killed at point"):
-        kill_everywhere(queued(planted.ADDS_EACH_TIME), bank, admin, forker)
+        kill_everywhere(queued(planted.ADDS_EACH_TIME), bank, memory, admin, forker)
 
 
-def test_guard_finds_rows_that_hang_together_wrongly(bank, admin, forker):
+def test_guard_finds_rows_that_hang_together_wrongly(bank, memory, admin, forker):
     with pytest.raises(AssertionError, match="killed at point"):
-        kill_everywhere(queued(planted.LINKS_DIFFERENTLY), bank, admin, forker)
+        kill_everywhere(queued(planted.LINKS_DIFFERENTLY), bank, memory, admin, forker)
 
 
-def test_guard_finds_nothing_in_a_repeatable_job(bank, admin, forker):
-    points = kill_everywhere(queued(planted.ADDS_ONCE), bank, admin, forker)
+def test_guard_finds_nothing_in_a_repeatable_job(bank, memory, admin, forker):
+    points = kill_everywhere(queued(planted.ADDS_ONCE), bank, memory, admin, forker)
 
-    assert points == ["before commit", "after commit"] * 4  # the claim, the work, the end, and a claim of nothing
+    assert points == ["before commit", "after commit"] * 3  # the claim, the work, the end

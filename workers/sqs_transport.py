@@ -15,9 +15,13 @@ class Channel(SQS.Channel):
         """Return the name on SQS of one of our queues."""
         return sqs.queue_name(queue_name, environment=settings.ENVIRONMENT)
 
-    def new_sqs_client(self, *_: object, **__: object) -> Any:
-        """Return the process's client."""
+    def sqs(self, queue: str | None = None) -> Any:
+        """Return the process's client; after a fork it is another one."""
         return aws.client("sqs")
+
+    def new_sqs_client(self, *_: object, **__: object) -> Any:
+        """Return the same."""
+        return self.sqs()
 
     def _update_queue_cache(self, queue_name_prefix: str) -> None:
         """List nothing: `_resolve_queue_url` asks for what it needs."""

@@ -1,6 +1,7 @@
-"""A process that runs jobs in forks of itself, each of which may be killed by SIGKILL at a chosen point.
+"""A process that runs messages in forks of itself, each of which may be killed by SIGKILL at a chosen point.
 
-The points are before and after each commit, and before and after each outgoing call. Starting Django once and forking
+The points are before and after each commit, and before and after each outgoing call: to banks, to mail servers, and to
+AWS, of which there is one wherever a message is sent. Starting Django once and forking
 for each run is what makes hundreds of kills affordable. Run as `python -m tests.workers.forker`: one JSON object on
 each line of the input asks for one run, one on each line of the output answers.
 """
@@ -19,6 +20,7 @@ from uuid import UUID
 
 REPOSITORY = Path(__file__).parents[2]
 NEVER = -1
+DONE = "done"
 
 
 class Forker:
@@ -30,21 +32,35 @@ class Forker:
         self._process = subprocess.Popen(command, cwd=REPOSITORY, stdin=pipe, stdout=pipe, text=True)
 
     def run(
-        self, *, job_id: UUID, tenant_id: UUID | None, at: str, settings: Mapping[str, Any], kill_at: int = NEVER
-    ) -> list[str]:
-        """Advance the job as far as it goes at the moment `at`; return the points passed, the last perhaps its end."""
+        self,
+        *,
+        transport: str,
+        message: Mapping[str, Any],
+        job_id: UUID,
+        at: str,
+        settings: Mapping[str, Any],
+        kill_at: int = NEVER,
+    ) -> tuple[list[str], bool]:
+        """Run the message at the moment `at`; return the points passed, and whether it ended well.
+
+        Killed at the point of that number, the points end there. Messages in memory can't leave the fork, so it runs
+        what it sends itself, too.
+        """
         asked = {
+            "transport": transport,
+            "message": message,
             "job_id": str(job_id),
-            "tenant_id": str(tenant_id) if tenant_id else None,
             "at": at,
             "settings": dict(settings),
+            "environment": {name: value for name, value in os.environ.items() if name.startswith("AWS_")},
             "kill_at": kill_at,
         }
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
-        assert answer["signal"] == (signal.SIGKILL if kill_at != NEVER else 0), answer
-        return answer["points"]
+        killed = kill_at != NEVER and len(answer["points"]) == kill_at + 1
+        assert answer["signal"] == (signal.SIGKILL if killed else 0), answer
+        return answer["points"], not killed and answer["done"]
 
     def close(self) -> None:
         """End the process."""
@@ -64,12 +80,19 @@ def running_forker(*modules: str) -> Iterator[Forker]:
 
 
 def _serve() -> None:
+    import boto3
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fatfire.settings")
     django.setup()
-    for module in ("workers.tasks", *sys.argv[1:]):
+    from fatfire.celery import app
+
+    # What every run needs is loaded here, once, and not in each fork: Celery's tasks, the models of AWS's services.
+    for module in ("workers.lambda_handler", "kombu.transport.memory", *sys.argv[1:]):
         importlib.import_module(module)
+    app.finalize()
+    for service in ("sqs", "lambda"):
+        boto3.client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")  # noqa: S106
     for line in sys.stdin:
         reading, writing = os.pipe()
         child = os.fork()
@@ -78,22 +101,26 @@ def _serve() -> None:
             _run(json.loads(line), writing)
             os._exit(0)
         os.close(writing)
-        with os.fdopen(reading) as points:
-            passed = points.read().splitlines()
+        with os.fdopen(reading) as lines:
+            passed = lines.read().splitlines()
         _, status = os.waitpid(child, 0)
         killed_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-        print(json.dumps({"points": passed, "signal": killed_by}), flush=True)  # noqa: T201  # the answer
+        points, done = [each for each in passed if each != DONE], DONE in passed
+        print(json.dumps({"points": points, "done": done, "signal": killed_by}), flush=True)  # noqa: T201  # the answer
 
 
 def _run(asked: dict[str, Any], writing: int) -> None:
-    """Advance the job in this process, writing each point's name before it is passed."""
+    """Run the message in this process, writing each point's name before it is passed."""
     import datetime as dt
 
     from django.conf import settings
     from pydantic import SecretStr
 
-    from workers.runner import advance
+    from fatfire.kit import sqs
+    from tests.workers.transports import present, run, take_from_memory
 
+    os.environ.update(asked["environment"])
+    sqs.queue_url.cache_clear()
     for name, value in asked["settings"].items():
         setattr(settings, name, SecretStr(value) if isinstance(getattr(settings, name), SecretStr) else value)
     passed = 0
@@ -106,10 +133,13 @@ def _run(asked: dict[str, Any], writing: int) -> None:
         passed += 1
 
     _surround_commits_and_calls(point)
-    at = dt.datetime.fromisoformat(asked["at"])
-    tenant_id = UUID(asked["tenant_id"]) if asked["tenant_id"] else None
-    while advance(job_id=UUID(asked["job_id"]), tenant_id=tenant_id, now=lambda: at):
-        pass
+    messages, job_id = [asked["message"]], UUID(asked["job_id"])
+    with present(dt.datetime.fromisoformat(asked["at"])):
+        while messages:
+            endings = [run(asked["transport"], each) for each in messages]
+            messages = take_from_memory(job_id) if asked["transport"] == "memory" else []
+    if all(endings):
+        os.write(writing, f"{DONE}\n".encode())
 
 
 def _surround_commits_and_calls(point: Callable[[str], None]) -> None:
@@ -117,6 +147,7 @@ def _surround_commits_and_calls(point: Callable[[str], None]) -> None:
     import smtplib
 
     import httpx
+    from botocore.httpsession import URLLib3Session
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     def surrounded(function: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -130,6 +161,7 @@ def _surround_commits_and_calls(point: Callable[[str], None]) -> None:
 
     BaseDatabaseWrapper._commit = surrounded(BaseDatabaseWrapper._commit, "commit")  # type: ignore[method-assign]
     smtplib.SMTP.sendmail = surrounded(smtplib.SMTP.sendmail, "call")  # type: ignore[method-assign]
+    URLLib3Session.send = surrounded(URLLib3Session.send, "call")  # type: ignore[method-assign]
     httpx.Client.send = surrounded(httpx.Client.send, "call")  # type: ignore[method-assign]
 
 

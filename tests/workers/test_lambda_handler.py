@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from django.db import connection
 
-from fatfire.kit import clock
+from fatfire.kit import aws, clock, sqs
 from fatfire.kit.errors import TransientError
 from services.jobs import operations as jobs
 from services.jobs.jobs import Backoff, JobKind, Queue
@@ -149,6 +149,23 @@ def flaky_once(job):
     if job.attempt == 1:
         raise Flaky
     return {}
+
+
+def test_sender_and_worker_ask_sqs_for_nothing_else(queues, owner):
+    """What the functions' roles must allow is this: no queue is listed, made or looked into."""
+    called = []
+    client = aws.client("sqs")
+    client.meta.events.register("before-call.sqs", lambda model, **_: called.append(model.name))
+
+    sqs.queue_url.cache_clear()
+
+    enqueue(owner)
+    sent = list(called)
+    records = queues.take()
+    called.clear()
+    lambda_handler({"Records": records}, Context())
+
+    assert (sent, called) == (["GetQueueUrl", "SendMessage"], [])
 
 
 # Messages that nobody can run.

@@ -59,7 +59,8 @@ def running_mail_server() -> Iterator[MailServer]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Conversation) as server:
         server.daemon_threads = True
         mail_server = MailServer(server.server_address[1])
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        # It looks for its end so often, in seconds: the default of half a second is what a test would wait.
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield mail_server
