@@ -48,12 +48,12 @@ def serve(request: HttpRequest, token: str) -> HttpResponseBase:
         if what["do"] == "get":
             return _send(request, folder.path(what["key"]), what["type"], what["name"])
         if what["do"] == "part":
-            tag = folder.receive_part(what["upload"], what["number"], what["size"], request)
+            tag = folder.receive_part(what["upload"], what["number"], what["size"], request)  # type: ignore[arg-type]
             return HttpResponse(headers={"ETag": f'"{tag}"'})
         sent = request.FILES.get("file")
         if sent is None:
             raise TooLarge
-        folder.receive_whole(what["key"], what["most"], sent)  # type: ignore[arg-type]
+        folder.receive_whole(what["key"], what["most"], sent)
         return HttpResponseRedirect(what["return_to"], status=303)
     except ObjectMissing:
         raise Http404 from None

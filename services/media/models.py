@@ -9,7 +9,7 @@ from fatfire.kit import clock
 from tenants.models import SameTenant, TenantForeignKey, TenantModel
 
 
-class State(models.TextChoices):
+class VideoState(models.TextChoices):
     """Where a video is."""
 
     UPLOADING = "uploading", "Uploading"
@@ -31,7 +31,7 @@ class Video(TenantModel):
     policy = TenantForeignKey("insurance.Policy", on_delete=models.SET_NULL, null=True)
     asset = TenantForeignKey("core.Asset", on_delete=models.SET_NULL, null=True)
     title = models.CharField(max_length=120)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.UPLOADING)
+    state = models.CharField(max_length=10, choices=VideoState.choices, default=VideoState.UPLOADING)
     error_code = models.CharField(max_length=60, blank=True)
     error_detail = models.CharField(max_length=500, blank=True)
     # The file as it was sent.

@@ -15,7 +15,7 @@ from fatfire.kit.storage import storage
 from services.core import queries as core
 from services.jobs import queries as jobs
 from services.media.jobs import PREPARE
-from services.media.models import Allowance, Captions, Plan, Playlist, Rendition, Segment, State, Video
+from services.media.models import Allowance, Captions, Plan, Playlist, Rendition, Segment, Video, VideoState
 
 if TYPE_CHECKING:
     from services.jobs.models import Job
@@ -139,11 +139,11 @@ def progress_of(*, video: Video, at: dt.datetime) -> Progress:
         length_made=Sum("length_s", filter=made),
         first=Max("started_at"),
     )
-    end = video.ready_at if video.state == State.READY else at
+    end = video.ready_at if video.state == VideoState.READY else at
     elapsed = None if video.asked_at is None or end is None else max((end - video.asked_at).total_seconds(), 0.0)
     cost, cost_made = found["cost"] or 0.0, found["cost_made"] or 0.0
-    share = 1.0 if video.state == State.READY else min(cost_made / cost, 0.99) if cost else 0.0
-    is_working = video.state == State.WORKING
+    share = 1.0 if video.state == VideoState.READY else min(cost_made / cost, 0.99) if cost else 0.0
+    is_working = video.state == VideoState.WORKING
     return Progress(
         segments=found["count"],
         segments_made=found["made"],
@@ -208,7 +208,7 @@ def playback_of(*, video: Video) -> Playback:
 
     made = Rendition.objects.filter(video=video, made_at__isnull=False).order_by("-height", "-width")
     texts = Captions.objects.filter(video=video).order_by("name")
-    is_ready = video.state == State.READY
+    is_ready = video.state == VideoState.READY
     return Playback(
         has_playlist=has_playlist(video=video),
         poster=address(poster_key(video), JPEG) if video.has_poster else "",
@@ -227,7 +227,7 @@ def playback_of(*, video: Video) -> Playback:
 
 def has_playlist(*, video: Video) -> bool:
     """Return whether the video can be played by HLS: its first segment is there, and its pieces still are."""
-    is_kept = video.pieces_deleted_at is None and video.state in {State.WORKING, State.READY}
+    is_kept = video.pieces_deleted_at is None and video.state in {VideoState.WORKING, VideoState.READY}
     return is_kept and Playlist.objects.filter(video=video, name=MASTER).exists()
 
 

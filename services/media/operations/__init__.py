@@ -1,10 +1,9 @@
 """Writing videos: upload, the work on them, deletion."""
 
 from services.media.models import Video
+from services.media.operations.attempt import EngineCrashed, VideoRefused
 from services.media.operations.deletion import delete_strays, delete_video, run_deletion, tidy
 from services.media.operations.pieces import (
-    EngineCrashed,
-    VideoRefused,
     run_assembly,
     run_poster,
     run_prepare,

@@ -12,7 +12,7 @@ from services.jobs import operations as jobs
 from services.jobs.operations import Progress
 from services.media import queries
 from services.media.jobs import DELETE_VIDEO
-from services.media.models import State, Video
+from services.media.models import Video, VideoState
 from services.media.operations.transcoding import advance_all, stop_jobs
 from tenants import audit
 from tenants.isolation import operator, tenant
@@ -72,11 +72,11 @@ def tidy(*, original_days: int, upload_days: int, progress: Progress, at: dt.dat
     """
     done = {"advanced": 0, "uploads": 0, "originals": 0, "pieces": 0}
     idle = Video.objects.filter(deleted_at__isnull=True)
-    worked_on = idle.filter(state=State.WORKING)
-    unsent = idle.filter(state=State.UPLOADING, created_at__lt=at - dt.timedelta(days=upload_days))
+    worked_on = idle.filter(state=VideoState.WORKING)
+    unsent = idle.filter(state=VideoState.UPLOADING, created_at__lt=at - dt.timedelta(days=upload_days))
     ended = idle.filter(original_deleted_at__isnull=True, asked_at__lt=at - dt.timedelta(days=original_days))
-    ended = ended.exclude(state__in=[State.WORKING, State.UPLOADING])
-    ready = idle.filter(pieces_deleted_at__isnull=True, ready_at__lt=at - PIECES_KEPT, state=State.READY)
+    ended = ended.exclude(state__in=[VideoState.WORKING, VideoState.UPLOADING])
+    ready = idle.filter(pieces_deleted_at__isnull=True, ready_at__lt=at - PIECES_KEPT, state=VideoState.READY)
     for tenant_id in _tenants_of(worked_on):
         with tenant(tenant_id):
             advance_all(at=at)

@@ -19,7 +19,7 @@ from services.jobs import queries as job_queries
 from services.jobs.jobs import JobKind
 from services.media import queries
 from services.media.jobs import ASSEMBLE, MAKE_POSTER, MAKE_SEGMENT, MAKE_TRACKS, PREPARE
-from services.media.models import Rendition, Segment, State, Video
+from services.media.models import Rendition, Segment, Video, VideoState
 from tenants import audit
 
 _SUCCEEDED = "succeeded"
@@ -43,7 +43,7 @@ def hold_working() -> dict[UUID, Video]:
 
     In the order of their ids, since several hold several. What they share is how much may be done at once.
     """
-    working = Video.objects.select_for_update(no_key=True, of=("self",)).filter(state=State.WORKING)
+    working = Video.objects.select_for_update(no_key=True, of=("self",)).filter(state=VideoState.WORKING)
     return {video.id: video for video in working.filter(deleted_at__isnull=True).order_by("id")}
 
 
@@ -67,7 +67,7 @@ def cancel_transcode(*, video_id: UUID, at: dt.datetime) -> Video:
     video = working.pop(video_id, None)
     if video is None:
         raise NotBeingPrepared
-    end(video, State.CANCELLED, at=at)
+    end(video, VideoState.CANCELLED, at=at)
     advance(working, at=at)  # others may have its turn
     audit.record(action="cancel", subject="video", subject_id=video_id, at=at, title=video.title)
     return video
@@ -82,9 +82,9 @@ def retry_transcode(*, video_id: UUID, at: dt.datetime) -> Video:
     """
     queries.get_video(video_id=video_id)
     stopped = Video.objects.filter(
-        id=video_id, state__in=[State.FAILED, State.CANCELLED], original_deleted_at__isnull=True
+        id=video_id, state__in=[VideoState.FAILED, VideoState.CANCELLED], original_deleted_at__isnull=True
     )
-    if not stopped.update(state=State.WORKING, error_code="", error_detail="", asked_at=at, ready_at=None):
+    if not stopped.update(state=VideoState.WORKING, error_code="", error_detail="", asked_at=at, ready_at=None):
         raise NotToBeTriedAgain
     working = hold_working()
     advance(working, at=at)
@@ -100,7 +100,7 @@ def advance_all(*, at: dt.datetime) -> None:
 
 
 def end(
-    video: Video, state: State, *, at: dt.datetime, code: str = "", detail: str = "", but: UUID | None = None
+    video: Video, state: VideoState, *, at: dt.datetime, code: str = "", detail: str = "", but: UUID | None = None
 ) -> None:
     """End the work on a held video so, and the jobs that do it; but for that one, the caller's own."""
     set_columns(video, state=state, error_code=code, error_detail=detail[:500])
@@ -138,7 +138,7 @@ def _advance_one(video: Video, free: int, at: dt.datetime) -> int:
     """Ask for what the video lacks, `free` segments at most; return how many more others may ask for."""
     wanted, segments = _lacking(video)
     if not wanted and not segments:
-        set_columns(video, state=State.READY, ready_at=at)
+        set_columns(video, state=VideoState.READY, ready_at=at)
         return free
     asked_at = video.asked_at or at
     for kind, subjects in {**wanted, MAKE_SEGMENT: segments}.items():
@@ -149,7 +149,7 @@ def _advance_one(video: Video, free: int, at: dt.datetime) -> int:
                 continue
             if job is not None and job.finished_at and job.state != _SUCCEEDED and job.finished_at > asked_at:
                 is_failed = bool(job.error_code)
-                state = State.FAILED if is_failed else State.CANCELLED
+                state = VideoState.FAILED if is_failed else VideoState.CANCELLED
                 end(video, state, at=at, code=job.error_code, detail=job.error_detail)
                 return free
             if kind is MAKE_SEGMENT:

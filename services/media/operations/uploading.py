@@ -10,7 +10,7 @@ from fatfire.kit.storage import LEAST_PART_BYTES, MOST_PARTS, ObjectMissing, Upl
 from services.core import operations as core_operations
 from services.core import queries as core
 from services.media import queries
-from services.media.models import State, Video
+from services.media.models import Video, VideoState
 from services.media.operations.transcoding import advance, hold_working
 from tenants import audit
 from tenants.isolation import tenant
@@ -136,7 +136,7 @@ def begin_upload(*, tenant_id: UUID, video_id: UUID, file_name: str, size: int, 
         upload_id = files.begin_upload(key)
         with tenant(tenant_id):
             # Of two that begin at once the first is kept; what the other one began is forgotten below.
-            unchanged = Video.objects.filter(id=video_id, state=State.UPLOADING, upload_id=video.upload_id)
+            unchanged = Video.objects.filter(id=video_id, state=VideoState.UPLOADING, upload_id=video.upload_id)
             part_bytes = max(PART_BYTES, LEAST_PART_BYTES, -(-size // (MOST_PARTS // 2)))
             is_ours = unchanged.update(upload_id=upload_id, file_name=file_name[:200], size=size, part_bytes=part_bytes)
         if superfluous := video.upload_id if is_ours else upload_id:
@@ -190,7 +190,7 @@ def complete_upload(*, tenant_id: UUID, video_id: UUID, at: dt.datetime) -> Vide
     with tenant(tenant_id):
         video = queries.get_video(video_id=video_id)
         most = queries.allowed().max_bytes
-    if video.state != State.UPLOADING:
+    if video.state != VideoState.UPLOADING:
         return video
     files, key = storage(), queries.original_key(video)
     if video.upload_id:
@@ -208,15 +208,15 @@ def complete_upload(*, tenant_id: UUID, video_id: UUID, at: dt.datetime) -> Vide
     if size > most:
         raise FileTooLarge(f"A file may have {most} bytes; this has {size}.")
     with tenant(tenant_id):
-        waiting = Video.objects.filter(id=video_id, state=State.UPLOADING, deleted_at__isnull=True)
-        if waiting.update(state=State.WORKING, size=size, upload_id="", asked_at=at):
+        waiting = Video.objects.filter(id=video_id, state=VideoState.UPLOADING, deleted_at__isnull=True)
+        if waiting.update(state=VideoState.WORKING, size=size, upload_id="", asked_at=at):
             advance(hold_working(), at=at)
         return queries.get_video(video_id=video_id)
 
 
 def _uploading(video_id: UUID) -> Video:
     video = queries.get_video(video_id=video_id)
-    if video.state != State.UPLOADING:
+    if video.state != VideoState.UPLOADING:
         raise NotUploading
     return video
 

@@ -91,7 +91,7 @@ def test_nothing_of_the_portfolio_is_left_and_of_another_everything(home, portfo
     assert 0 not in filled.values(), "a model hangs on portfolios of which full_portfolio() makes no row"
 
     job = request(home, portfolio_id)
-    assert run(home, job) == 5
+    assert run(home, job) == 6
 
     assert state_of(home, job) == "succeeded"
     with tenant(home):
@@ -268,14 +268,14 @@ def test_failed_step_is_caught_and_tried_again_from_there(home, portfolio_id, mo
     run(home, job)
 
     assert state_of(home, job) == "failed"
-    assert list(states_of(home, job).values()) == ["succeeded", "failed", "blocked", "blocked", "blocked"]
+    assert list(states_of(home, job).values()) == ["succeeded", "failed", *["blocked"] * 4]
     failed = steps_of(home, job)["delete_assets"]
     assert (failed.error_code, failed.output["transactions"]) == ("internal_error", 2)
     with tenant(home):
         assert not Transaction.objects.exists()
 
     assert request(home, portfolio_id).id == job.id  # asked again, it goes on
-    assert list(states_of(home, job).values()) == ["succeeded", "queued", "blocked", "blocked", "blocked"]
+    assert list(states_of(home, job).values()) == ["succeeded", "queued", *["blocked"] * 4]
     run(home, job)
 
     assert state_of(home, job) == "succeeded"
@@ -289,11 +289,18 @@ def test_failed_branch_stops_the_other_and_both_are_resumed(home, portfolio_id, 
     run(home, job, steps=2)
     break_once(monkeypatch, operations.history, "delete_asset_days")
     run(home, job)
-    assert list(states_of(home, job).values()) == ["succeeded", "succeeded", "failed", "cancelled", "blocked"]
+    assert list(states_of(home, job).values()) == [
+        "succeeded",
+        "succeeded",
+        "failed",
+        "cancelled",
+        "cancelled",
+        "blocked",
+    ]
 
     with tenant(home):
         jobs.retry_job(job_id=job.id, at=AT)
-    assert run(home, job) == 3
+    assert run(home, job) == 4
 
     assert state_of(home, job) == "succeeded"
 
@@ -322,7 +329,7 @@ def test_cancelled_it_stops_at_the_next_batch_and_can_be_resumed(home, portfolio
     run(home, job)
 
     assert state_of(home, job) == "cancelled"
-    assert list(states_of(home, job).values()) == ["succeeded", *["cancelled"] * 4]
+    assert list(states_of(home, job).values()) == ["succeeded", *["cancelled"] * 5]
     assert steps_of(home, job)["delete_assets"].output["transactions"] == 1
     with tenant(home):
         assert Transaction.objects.count() == 1  # the batch under way was undone

@@ -13,10 +13,11 @@ from fatfire.kit.storage import storage
 from fatfire.kit.storage.folder import Folder, signed
 from services.core.models import Portfolio
 from services.media import operations, queries
-from services.media.models import Allowance, Captions, Plan, Playlist, Rendition, Segment, State, Video
+from services.media.models import Allowance, Captions, Plan, Playlist, Rendition, Segment, Video, VideoState
 from services.media.operations import VideoFacts
 from tenants.isolation import tenant
-from tests.factories import AT, make_portfolio
+from tests.factories import AT, make_asset, make_portfolio
+from tests.services.insurance.rows import make_policy
 from tests.services.media.engine.inputs import Sound, make, small
 
 
@@ -66,9 +67,10 @@ def ready_video(portfolio: Portfolio | None = None, **said: Any) -> Video:
     """Return a video that is ready as far as its rows say, in the open scope; there are no files."""
     video = make_video(portfolio, **said)
     Video.objects.filter(id=video.id).update(
-        state=State.READY, size=1000, file_name="walk.mp4", asked_at=AT, ready_at=AT, seconds="6.100", width=160,
+        state=VideoState.READY, size=1000, file_name="walk.mp4", asked_at=AT, ready_at=AT, seconds="6.100", width=160,
         height=90, predicted_ms=2500, has_poster=True,
     )  # fmt: skip
+    Plan.objects.create(video=video, media={}, plan={}, tracks={})
     Rendition.objects.create(video=video, name="480p", width=160, height=90, size=900, made_at=AT)
     Captions.objects.create(video=video, name="captions-2.vtt", language="eng")
     Playlist.objects.create(
@@ -86,8 +88,14 @@ def _of_video(model: type[Model], **said: Any) -> Callable[[], Model]:
     return lambda: model.objects.create(video=make_video(), **said)
 
 
+def _of_something() -> Video:
+    """Return a video of something that is insured."""
+    house = make_asset(make_portfolio())
+    return make_video(house.portfolio, asset_id=house.id, policy_id=make_policy(house.portfolio).id)
+
+
 ROWS: dict[str, Callable[[], Model]] = {
-    "media.Video": make_video,
+    "media.Video": _of_something,
     "media.Plan": _of_video(Plan, media={}),
     "media.Segment": _of_video(Segment, number=0, start_s=0, length_s=1, cost_s=1),
     "media.Rendition": _of_video(Rendition, name="480p", width=160, height=90),

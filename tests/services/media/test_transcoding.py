@@ -2,7 +2,7 @@
 
 from services.jobs.models import Job
 from services.media import queries
-from services.media.models import Rendition, Segment, State
+from services.media.models import Rendition, Segment, VideoState
 from tenants.isolation import tenant
 from tests.factories import AT
 from tests.services.media.rows import arrived, clip, files_of
@@ -10,13 +10,13 @@ from tests.services.media.rows import arrived, clip, files_of
 
 def test_video_is_made_piece_by_piece(home, run_jobs):
     video = arrived(home.id, clip())
-    assert video.state == State.WORKING
+    assert video.state == VideoState.WORKING
 
     run_jobs(now=lambda: AT)
 
     with tenant(home.id):
         video = queries.get_video(video_id=video.id)
-        assert (video.state, video.error_code) == (State.READY, "")
+        assert (video.state, video.error_code) == (VideoState.READY, "")
         assert list(Segment.objects.order_by("number").values_list("number", flat=True)) == [0, 1, 2]
         made = Rendition.objects.get()
         jobs = sorted(Job.objects.values_list("kind", "state"))
