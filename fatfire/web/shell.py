@@ -66,6 +66,7 @@ MENU = (
         (
             Entry("insurance", "Insurance", "umbrella"),
             Entry("receipts", "Receipts", "receipt"),
+            Entry("videos", "Videos", "video"),
             Entry("tax", "Taxation", "scroll-text"),
         ),
     ),

@@ -18,6 +18,8 @@ from fatfire.web import (
     shell,
     sign_in,
     tax,
+    uploads,
+    videos,
 )
 from fatfire.web.settings import activity, household, keys, profile, security
 
@@ -75,6 +77,17 @@ urlpatterns = [
     path("settings/keys/new", keys.add, name="add-key"),
     path("settings/keys/<uuid:api_key_id>/revoke", keys.revoke, name="revoke-key"),
     path("settings/activity", activity.show, name="settings-activity"),
+    path("videos", videos.show_all, name="videos"),
+    path("videos/new", videos.add, name="add-video"),
+    path("videos/<uuid:video_id>", videos.show_one, name="video"),
+    path("videos/<uuid:video_id>/edit", videos.edit, name="edit-video"),
+    path("videos/<uuid:video_id>/delete", videos.delete, name="delete-video"),
+    path("videos/<uuid:video_id>/cancel", videos.cancel, name="cancel-video"),
+    path("videos/<uuid:video_id>/retry", videos.retry, name="retry-video"),
+    path("videos/<uuid:video_id>/upload", uploads.show_form, name="upload-video"),
+    path("videos/<uuid:video_id>/parts", uploads.parts, name="video-parts"),
+    path("videos/<uuid:video_id>/complete", uploads.complete, name="complete-upload"),
+    path("videos/<uuid:video_id>/hls/<str:name>", videos.playlist, name="video-playlist"),
     path("files/<str:token>", files.serve, name="file"),
     path("switch-portfolio", shell.switch_portfolio, name="switch-portfolio"),
     path("switch-currency", shell.switch_currency, name="switch-currency"),

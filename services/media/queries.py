@@ -16,6 +16,7 @@ from services.core import queries as core
 from services.jobs import queries as jobs
 from services.media.jobs import PREPARE
 from services.media.models import Allowance, Captions, Plan, Playlist, Rendition, Segment, Video, VideoState
+from services.media.refusals import OF_THE_FILE
 
 if TYPE_CHECKING:
     from services.jobs.models import Job
@@ -153,6 +154,12 @@ def progress_of(*, video: Video, at: dt.datetime) -> Progress:
         speed=(found["length_made"] or 0.0) / elapsed if elapsed and found["made"] else None,
         left_s=elapsed * (cost - cost_made) / cost_made if is_working and elapsed and cost_made else None,
     )
+
+
+def may_retry(*, video: Video) -> bool:
+    """Return whether another try may have another end: the file is still there, and isn't what was refused."""
+    is_over = video.state in {VideoState.FAILED, VideoState.CANCELLED} and video.original_deleted_at is None
+    return is_over and video.error_code not in OF_THE_FILE
 
 
 def segments_of(*, video: Video) -> list[Segment]:

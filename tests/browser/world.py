@@ -38,6 +38,7 @@ from tenants.isolation import operator, tenant
 from tenants.models import Membership, Tenant, User
 from tenants.permissions import Role
 from tests.browser.catalogue import Look
+from tests.services.media.household import fill_with_videos, send_a_video
 from workers import tasks  # noqa: F401  # registers the operations
 from workers.runner import run_due
 
@@ -74,7 +75,10 @@ def running_world(application, folder: Path) -> Iterator[World]:
     present = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: AT), UTC=dt.UTC)
     with patch.object(clock, "dt", present), serve(folder / "bank.sqlite3", 0) as bank:
         plaid = {"PLAID_URL": bank.url, "PLAID_CLIENT_ID": CLIENT_ID, "PLAID_SECRET": SecretStr(SECRET)}
-        with override_settings(ROOT_URLCONF="tests.browser.planted", **plaid), Server(application, 0) as server:
+        with (
+            override_settings(ROOT_URLCONF="tests.browser.planted", **plaid),
+            Server(application, 0, largest_request_bytes=1 << 30) as server,
+        ):
             yield _world(server.url)
         http.close_connections()
     for connection in connections.all(initialized_only=True):
@@ -84,6 +88,7 @@ def running_world(application, folder: Path) -> Iterator[World]:
 def _world(url: str) -> World:
     demo.load_rates(at=AT)
     home = demo.seed(demo.HOUSEHOLDS[0], at=AT)
+    send_a_video(home.id, at=AT)
     run_due(now=lambda: AT)
     tenants = {
         "owner": home,
@@ -155,6 +160,7 @@ def _fill_troubled() -> None:
     )  # fmt: skip
     core.set_value(asset_id=car.id, on=TODAY, value=Decimal("2400.50"), at=AT)
     core.close_asset(asset_id=car.id, on=TODAY, at=AT)
+    fill_with_videos(portfolio, at=AT)
     loan = core.create_asset(
         portfolio_id=portfolio.id, name="Loan from grandmother", kind=AssetKind.LOAN,
         side=Side.DEBT, currency="AUD", at=AT,

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from fatfire import demo
 from fatfire.kit import clock
 from fatfire.kit.errors import DomainError
-from fatfire.kit.serving import PortTaken, Server
+from fatfire.kit.serving import LARGEST_REQUEST_BYTES, PortTaken, Server
 from services.integration.sandbox import app as simulator
 from services.integration.sandbox.server import serve
 from services.jobs import queries as jobs
@@ -103,7 +103,9 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         at = clock.now()
         try:
-            with _only_one(_data_dir()), Server(application, port) as web, _bank(None), worker_and_scheduler():
+            largest = settings.MEDIA_MAX_BYTES + LARGEST_REQUEST_BYTES  # here files come through us
+            server = Server(application, port, largest_request_bytes=largest)
+            with _only_one(_data_dir()), server as web, _bank(None), worker_and_scheduler():
                 settings.SITE_URL = web.url
                 first_start = demo.is_unseeded()
                 tenants = [demo.seed(household, at=at) for household in demo.HOUSEHOLDS]

@@ -11,8 +11,8 @@ from fatfire.kit.storage import storage
 from services.jobs.operations import ClaimedJob
 from services.media import queries
 from services.media.models import Video, VideoState
-from services.media.operations.refusals import SENTENCES
 from services.media.operations.transcoding import advance, end, hold_working
+from services.media.refusals import SENTENCES
 from tenants.isolation import tenant
 
 _REPORT_EVERY = dt.timedelta(seconds=2)
