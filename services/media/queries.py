@@ -91,8 +91,8 @@ def original_key(video: Video) -> str:
 
 
 def piece_key(video: Video, name: str) -> str:
-    """Return where a file lies that the engine calls `name`, by the video's present plan."""
-    return f"{folder_of(video)}{video.plan_number}/{name}"
+    """Return where a file lies that the engine calls `name`: pictures by the video's present plan, sound by any."""
+    return f"{folder_of(video)}{'sound' if name.startswith('audio-') else video.plan_number}/{name}"
 
 
 def rendition_key(video: Video, name: str) -> str:

@@ -142,7 +142,7 @@ def _portfolio(name: str) -> Portfolio:
 def _fill_troubled() -> None:
     """Fill the household with what makes pages look bad: long names, large amounts, a bank in every state."""
     portfolio = _portfolio("The family's investments and everything else together")
-    _portfolio("Company")
+    fill_with_videos(_portfolio("Company"), at=AT)
     _begin_deletion(_portfolio("The house by the lake, with all that went on in it over the years"))
     _link(portfolio, "", LinkState.PENDING)
     revoked = _link(portfolio, "Coastal Credit Union", LinkState.REVOKED, read=dt.timedelta(days=23))
@@ -160,7 +160,6 @@ def _fill_troubled() -> None:
     )  # fmt: skip
     core.set_value(asset_id=car.id, on=TODAY, value=Decimal("2400.50"), at=AT)
     core.close_asset(asset_id=car.id, on=TODAY, at=AT)
-    fill_with_videos(portfolio, at=AT)
     loan = core.create_asset(
         portfolio_id=portfolio.id, name="Loan from grandmother", kind=AssetKind.LOAN,
         side=Side.DEBT, currency="AUD", at=AT,

@@ -1,6 +1,7 @@
 """Writing videos: upload, the work on them, deletion."""
 
 from services.media.models import Video
+from services.media.operations.allowing import set_allowance
 from services.media.operations.attempt import EngineCrashed, VideoRefused
 from services.media.operations.deletion import delete_strays, delete_video, run_deletion, tidy
 from services.media.operations.pieces import (
@@ -58,6 +59,7 @@ __all__ = [
     "run_prepare",
     "run_segment",
     "run_tracks",
+    "set_allowance",
     "tidy",
     "update_video",
     "upload_form",

@@ -62,6 +62,7 @@ def replan(video: Video, plan: "engine_plan.Plan", job: ClaimedJob) -> None:
     names = [f"{output.name}.m3u8" for output in plan.outputs]
     Playlist.objects.filter(video=video, name__in=[*names, queries.MASTER]).delete()
     Plan.objects.filter(video=video).update(plan=to_json(plan))
+    set_columns(video, plan_number=video.plan_number + 1)
     _write_segments(video, plan)
 
 

@@ -101,5 +101,5 @@ ROWS: dict[str, Callable[[], Model]] = {
     "media.Rendition": _of_video(Rendition, name="480p", width=160, height=90),
     "media.Captions": _of_video(Captions, name="captions-1.vtt"),
     "media.Playlist": _of_video(Playlist, name="master.m3u8", text="#EXTM3U"),
-    "media.Allowance": lambda: Allowance.objects.create(parallel=1),
+    "media.Allowance": lambda: Allowance.objects.get_or_create(defaults={"parallel": 1})[0],
 }
