@@ -43,7 +43,7 @@ def serve(request: HttpRequest, token: str) -> HttpResponseBase:
         return HttpResponse("This address is no longer good.", status=403, content_type="text/plain")
     if request.method not in _METHODS[what["do"]]:
         return HttpResponse(status=405)
-    folder = Folder(settings.MEDIA_FOLDER)
+    folder = Folder(Path(settings.MEDIA_FOLDER))
     try:
         if what["do"] == "get":
             return _send(request, folder.path(what["key"]), what["type"], what["name"])

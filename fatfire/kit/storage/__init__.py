@@ -5,6 +5,8 @@ a folder these are our own (fatfire/web/files.py). What waits for S3 refuses ins
 that a laptop finds out what production would suffer from; addresses are signed here, and may be made anywhere.
 """
 
+from pathlib import Path
+
 from django.conf import settings
 
 from fatfire.kit.storage.interface import (
@@ -39,4 +41,4 @@ def storage() -> Storage:
         return Bucket(settings.MEDIA_BUCKET, settings.MEDIA_ORIGIN)
     from fatfire.kit.storage.folder import Folder
 
-    return Folder(settings.MEDIA_FOLDER)
+    return Folder(Path(settings.MEDIA_FOLDER))

@@ -1,6 +1,7 @@
 """A bucket of S3 as storage. It is closed to the public: the addresses are signed with our own credentials."""
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -20,7 +21,7 @@ _lock = threading.Lock()
 
 
 @cache
-def _made(name: str, origin: str) -> "BaseClient":
+def _made(name: str, origin: str, _process: int) -> "BaseClient":
     import boto3  # type: ignore[import-untyped]
     from botocore.config import Config  # type: ignore[import-untyped]
 
@@ -40,7 +41,7 @@ def _made(name: str, origin: str) -> "BaseClient":
 
 def _client(name: str, origin: str) -> Any:
     with _lock:  # clients may be shared by threads, but not made by several at once
-        return _made(name, origin)
+        return _made(name, origin, os.getpid())  # not to be shared by forks
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What a household may have, where it isn't what the settings say."""
 
 import datetime as dt
+from typing import Any
 
 from fatfire.kit.errors import InvalidInput
 from services.media.models import Allowance
@@ -30,7 +31,7 @@ def set_allowance(
     if not set(renditions.split()) <= set(RENDITIONS):
         msg = f"Some of {' '.join(RENDITIONS)}, with spaces between."
         raise InvalidInput(msg, field="renditions")
-    values = {**least, "max_videos": max_videos, "renditions": " ".join(renditions.split())}
+    values: dict[str, Any] = {**least, "max_videos": max_videos, "renditions": " ".join(renditions.split())}
     allowance, is_new = Allowance.objects.update_or_create(defaults=values)
     audit.record(action="create" if is_new else "update", subject="allowance", subject_id=allowance.id, at=at, **values)
     return allowance
