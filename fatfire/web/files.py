@@ -31,7 +31,7 @@ _METHODS = {"get": {"GET", "HEAD"}, "part": {"PUT"}, "whole": {"POST"}}
 
 
 @csrf_exempt  # the address is the permission, and no other site knows it
-@csp_override({"default-src": [CSP.NONE], "sandbox": []})
+@csp_override({"default-src": [CSP.NONE], "sandbox": True})
 @require_http_methods(["GET", "HEAD", "PUT", "POST"])
 def serve(request: HttpRequest, token: str) -> HttpResponseBase:
     """Give a file, or receive one or a part of one."""

@@ -73,6 +73,9 @@ class _Kept:
     def __init__(self, file: IO[bytes]) -> None:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
+    def close(self) -> None:
+        """Let go of it."""
+
 
 class Bucket:
     """The files of a bucket. Holds no connection; make one freely."""

@@ -38,14 +38,17 @@ from services.media.operations import made
 from services.media.operations.transcoding import advance, hold_working
 from tenants.isolation import operator, tenant
 from tests.factories import AT
-from tests.services.media.rows import arrived, clip, make_video, ready_video
+from tests.services.media.engine.inputs import Sound, make, small
+from tests.services.media.rows import arrived, make_video, ready_video
 
-_SHORT = {"size": (64, 48), "options": {"preset": "ultrafast", "g": "15", "threads": "1"}}
 _LONG_AGO = AT - dt.timedelta(days=200)
 
 
+@cache
 def _content() -> bytes:
-    return clip(0.5, **_SHORT)
+    """Return the shortest clip that has all: a tenth of the work of the others."""
+    options = {"preset": "ultrafast", "g": "15", "threads": "1"}
+    return make(small("short", frames=15, size=(64, 48), options=options, sounds=(Sound(0.5),)))
 
 
 @cache
@@ -56,7 +59,6 @@ def _media_and_plan() -> tuple[Media, Plan]:
         source = FileSource(Path(file.name))
         media = sandbox.inspect(source=source)
         plan = sandbox.plan(source=source, media=media, wanted=Wanted(LADDER, parallel=2, startup_seconds=0.0))
-        source.close()
     return media, plan
 
 
@@ -71,7 +73,6 @@ def _all_made() -> tuple[TracksResult, SegmentResult, dict[str, bytes]]:
         wanted = Wanted(LADDER, parallel=2)
         tracks = sandbox.transcode_tracks(source=source, media=media, wanted=wanted, save=files.__setitem__)
         segment = sandbox.transcode_segment(source=source, plan=plan, number=0, save=files.__setitem__)
-        source.close()
     return tracks, segment, files
 
 

@@ -30,7 +30,8 @@ def clip(seconds: float = 6.1, **changes: Any) -> bytes:
 
 def make_video(portfolio: Portfolio | None = None, **said: Any) -> Video:
     """Return a video whose file is to come, in the open scope."""
-    facts = VideoFacts(portfolio_id=(portfolio or make_portfolio()).id, title="Living room")
+    portfolio = portfolio or Portfolio.objects.filter(name="Family").first() or make_portfolio(name="Family")
+    facts = VideoFacts(portfolio_id=portfolio.id, title="Living room")
     return operations.add_video(facts=replace(facts, **said), at=AT)
 
 
