@@ -31,6 +31,7 @@ from services.media.engine.refusal import Reason, Refused
 TIMELESS = frozenset({"avi", "mpeg"})
 _TRIED_UNTIL_A_FRAME = 600
 _BOXES_LOOKED_AT = 64
+_DOLBY_COMPATIBILITY = 7  # AVDOVIDecoderConfigurationRecord.dv_bl_signal_compatibility_id
 
 
 def inspect(reader: Reader, limits: Limits) -> Media:
@@ -106,6 +107,9 @@ def _check_header(container: InputContainer, limits: Limits) -> None:
     context = picture.codec_context
     if picture.codec_tag in {"encv", "drmi"} or "encryption_init_info" in context.coded_side_data:
         raise Refused(Reason.ENCRYPTED)
+    dolby = context.coded_side_data.get("dovi_conf", b"")
+    if dolby and dolby[_DOLBY_COMPATIBILITY] == 0:
+        raise Refused(Reason.HDR, "Dolby Vision whose base layer can't be shown by itself")
     if context.name not in VIDEO_CODECS:
         raise Refused(Reason.UNSUPPORTED_CODEC, context.name)
     check_size(context.width, context.height, limits)

@@ -128,17 +128,17 @@ class _Piece:
     def __init__(self, reader: Reader, plan: Plan, segment: Segment, seek: int | None, *, may_repeat: bool) -> None:
         self._reader, self._plan, self._segment, self._seek = reader, plan, segment, seek
         self._may_repeat = may_repeat
+        lossless = any(output.rendition.lossless for output in plan.outputs)
+        self._deinterlaces = plan.media.video.interlaced and not lossless
         self._errors = 0
         self.repeated: list[int] = []
         self.end = segment.end
 
     def frames(self) -> Iterator[tuple[VideoFrame, int]]:
         """Yield each planned frame with its source time."""
-        video = self._plan.media.video
-        lossless = any(output.rendition.lossless for output in self._plan.outputs)
         decoded = self._window()
-        if video.interlaced and not lossless:
-            decoded = deinterlaced(decoded, video)
+        if self._deinterlaces:
+            decoded = deinterlaced(decoded, self._plan.media.video)
         return self._checked(decoded) if self._plan.is_exact else self._as_they_come(decoded)
 
     def _window(self) -> Iterator[VideoFrame]:
