@@ -17,10 +17,10 @@ from services.media.engine.opening import (
     AUDIO_CODECS,
     TEXT_CODECS,
     VIDEO_CODECS,
+    decoded,
     fraction,
     opened,
     packets,
-    pictures,
     read_only,
     shown_picture,
     sounds,
@@ -163,7 +163,7 @@ def _video(reader: Reader, *, makes_times: bool, limits: Limits) -> Video:
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
-    for frame in islice(pictures(container, stream), _TRIED_UNTIL_A_FRAME):
+    for frame in islice(decoded(container, stream), _TRIED_UNTIL_A_FRAME):
         if frame is not None:
             return frame
     raise Refused(Reason.NO_FRAMES)

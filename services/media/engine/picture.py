@@ -1,6 +1,6 @@
 """Turns decoded frames into the pictures of an output: deinterlaced, upright, scaled, in its pixel format."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import cast
@@ -99,6 +99,27 @@ class Picture:
         elif any(lost):
             yield f"crop={width}:{height}:0:0:exact=1"
         yield from _TURN[video.rotation]
+
+
+class Pictures:
+    """Makes the pictures of all outputs. HDR becomes SDR once for all, in the size of the largest: that is dear."""
+
+    def __init__(self, video: Video, outputs: Sequence[Output]) -> None:
+        self._to_sdr: Picture | None = None
+        if video.color.is_hdr and not any(output.rendition.lossless for output in outputs):
+            largest = max(outputs, key=lambda each: each.width * each.height)
+            width, height = (largest.width, largest.height)[:: -1 if video.rotation % 180 else 1]
+            self._to_sdr = Picture(replace(video, rotation=0), replace(largest, width=width, height=height))
+            sdr = Color(matrix=BT709, range=NARROW, transfer=BT709, primaries=BT709)
+            square = replace(video, width=width, height=height, pixel_aspect=Fraction(1))
+            video = replace(square, pixel_format="yuv420p", color=sdr)
+        self._pictures = [Picture(video, output) for output in outputs]
+
+    def __call__(self, frame: VideoFrame) -> list[VideoFrame]:
+        """Return one picture for each output."""
+        if self._to_sdr is not None:
+            frame = self._to_sdr(frame)
+        return [picture(frame) for picture in self._pictures]
 
 
 def _light(video: Video, output: Output, frame: VideoFrame) -> str:

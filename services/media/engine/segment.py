@@ -9,8 +9,8 @@ from typing import cast
 from av.video.frame import VideoFrame
 
 from services.media.engine.fragment import Encoder, Fragment
-from services.media.engine.opening import opened, picture_stream, pictures
-from services.media.engine.picture import Picture, deinterlaced
+from services.media.engine.opening import decoded, opened, picture_stream
+from services.media.engine.picture import Pictures, deinterlaced
 from services.media.engine.plan import Output, Plan, Segment
 from services.media.engine.reader import Reader
 from services.media.engine.refusal import Reason, Refused
@@ -83,21 +83,23 @@ def transcode_segment(reader: Reader, plan: Plan, number: int, save: Save, progr
     reader.useful_until = segment.reads_until
     why = ""
     for attempt, seek in enumerate(segment.seeks, 1):
-        attempt_is_last = attempt == len(segment.seeks)
-        encoders = [(Picture(plan.media.video, output), Encoder(plan, output), output) for output in plan.outputs]
-        piece = _Piece(reader, plan, segment, seek, may_repeat=attempt_is_last or attempt > 1)
+        is_last = attempt == len(segment.seeks)
+        pictures = Pictures(plan.media.video, plan.outputs)
+        encoders = [Encoder(plan, output) for output in plan.outputs]
+        piece = _Piece(reader, plan, segment, seek, is_last=is_last, may_repeat=is_last or attempt > 1)
         frames = 0
         try:
             for frame, when in piece.frames():
-                for picture, encoder, _ in encoders:
-                    encoder.encode(picture(frame), plan.ticks(when))
+                for encoder, picture in zip(encoders, pictures(frame), strict=True):
+                    encoder.encode(picture, plan.ticks(when))
                 frames += 1
                 if frames % PROGRESS_FRAMES == 0:
                     progress(frames)
         except _Misfit as misfit:
             why = str(misfit)
             continue
-        made = tuple(_finish(encoder, output, number, plan.ticks(piece.end), save) for _, encoder, output in encoders)
+        finished = zip(encoders, plan.outputs, strict=True)
+        made = tuple(_finish(encoder, output, number, plan.ticks(piece.end), save) for encoder, output in finished)
         progress(frames)
         return SegmentResult(
             number=number,
@@ -125,9 +127,11 @@ def _finish(encoder: Encoder, output: Output, number: int, end: int, save: Save)
 class _Piece:
     """The frames of one segment, decoded from one place on."""
 
-    def __init__(self, reader: Reader, plan: Plan, segment: Segment, seek: int | None, *, may_repeat: bool) -> None:
+    def __init__(
+        self, reader: Reader, plan: Plan, segment: Segment, seek: int | None, *, is_last: bool, may_repeat: bool
+    ) -> None:
         self._reader, self._plan, self._segment, self._seek = reader, plan, segment, seek
-        self._may_repeat = may_repeat
+        self._is_last, self._may_repeat = is_last, may_repeat
         lossless = any(output.rendition.lossless for output in plan.outputs)
         self._deinterlaces = plan.media.video.interlaced and not lossless
         self._errors = 0
@@ -136,10 +140,10 @@ class _Piece:
 
     def frames(self) -> Iterator[tuple[VideoFrame, int]]:
         """Yield each planned frame with its source time."""
-        decoded = self._window()
+        found = self._window()
         if self._deinterlaces:
-            decoded = deinterlaced(decoded, self._plan.media.video)
-        return self._checked(decoded) if self._plan.is_exact else self._as_they_come(decoded)
+            found = deinterlaced(found, self._plan.media.video)
+        return self._checked(found) if self._plan.is_exact else self._as_they_come(found)
 
     def _window(self) -> Iterator[VideoFrame]:
         """Yield the segment's frames, and one before and after, which a deinterlacer looks at."""
@@ -149,8 +153,8 @@ class _Piece:
             stream = picture_stream(container, media.video.stream)
             if self._seek is not None:
                 container.seek(self._seek, stream=stream, backward=True)
-            before = None
-            for frame in pictures(container, stream):
+            before, has_begun = None, False
+            for frame in decoded(container, stream):
                 if frame is None:
                     self._errors += 1
                     continue
@@ -161,19 +165,21 @@ class _Piece:
                     continue
                 if before is not None:
                     yield before
-                    before = None
+                elif self._deinterlaces and segment.number and not has_begun and not self._is_last:
+                    raise _Misfit("no frame before the first, which its fields are compared with")
+                before, has_begun = None, True
                 is_after = last is not None and time_of(frame) >= last
                 yield frame  # whose time the encoder changes
                 if is_after:
                     return
 
-    def _checked(self, decoded: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
+    def _checked(self, found: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
         """Yield exactly the planned frames: the plan's times are the specification."""
         planned = self._segment.times()
         expected = next(planned, None)
         missing: list[int] = []
         last: VideoFrame | None = None
-        for frame in decoded:
+        for frame in found:
             when = time_of(frame)
             if not self._segment.start <= when < self._segment.end:
                 continue
@@ -206,12 +212,12 @@ class _Piece:
         for time_ in times:
             yield frame, time_
 
-    def _as_they_come(self, decoded: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
+    def _as_they_come(self, found: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
         """Yield whatever can be decoded, at rising times."""
         video = self._plan.media.video
         step = max(1, round(1 / video.rate / video.time_base))
         when = None
-        for frame in decoded:
+        for frame in found:
             if when is None:
                 when = video.start if frame.pts is None else frame.pts
             else:

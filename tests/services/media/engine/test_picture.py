@@ -9,7 +9,7 @@ import av
 import pytest
 
 from services.media.engine.media import Color, Video
-from services.media.engine.picture import Filters, Picture, color_of
+from services.media.engine.picture import Filters, Pictures, color_of
 from services.media.engine.plan import LADDER, Output, Rendition, choose_outputs
 from services.media.engine.poster import make_poster
 from services.media.engine.reader import Reader
@@ -72,8 +72,9 @@ def frame_of(width: int, height: int, levels: tuple[int, int, int], color: Color
 
 def shown(color: Color, *levels: tuple[int, int, int], pixels: str = "yuv420p10le") -> list[tuple[int, ...]]:
     """Return the first sample of each plane that an SDR rendition has for frames of one colour each."""
-    picture = Picture(replace(UHD, width=64, height=64, pixel_format=pixels, color=color), Output(EXACT, 64, 64))
-    made = [picture(frame_of(64, 64, each, color, pixels)) for each in levels]
+    video = replace(UHD, width=64, height=64, pixel_format=pixels, color=color)
+    pictures = Pictures(video, [Output(EXACT, 32, 32), Output(EXACT, 64, 64)])
+    made = [pictures(frame_of(64, 64, each, color, pixels))[1] for each in levels]
     assert {(each.format.name, each.width, each.height) for each in made} == {("yuv420p", 64, 64)}
     return [tuple(bytes(plane)[0] for plane in each.planes) for each in made]
 
