@@ -194,7 +194,7 @@ def _shares(cost: float, seconds: float, wanted: Wanted) -> list[float]:
     Three rounds for each worker, unless segments would then be too short to be worth a start, or too long to be lost.
     The first round has half the length, so that playback begins early.
     """
-    each = min(LONGEST_SEGMENT_COST, max(cost / (3 * wanted.parallel), 5 * wanted.startup_seconds))
+    each = min(LONGEST_SEGMENT_COST, max(cost / (3 * wanted.parallel), wanted.startup_seconds))
     count = round(max(1.0, min(cost / each, seconds / SHORTEST_SEGMENT_SECONDS)))
     if count < 3:
         return [1 / count] * count
@@ -207,10 +207,10 @@ def _cuts(index: Index, shares: list[float]) -> list[int]:
     """Return the number of each segment's first frame: a keyframe when one is near, else the frame itself."""
     keys = [bisect_left(index.times, key) for key in index.keys]
     cuts = [0]
-    for share, before in zip(shares[1:], accumulate(shares), strict=False):
+    for before in accumulate(shares[:-1]):
         ideal = round(before * len(index.times))
         near = min(keys, key=lambda key: abs(key - ideal), default=ideal)
-        cut = near if abs(near - ideal) <= SNAP * share * len(index.times) else ideal
+        cut = near if abs(near - ideal) <= SNAP * max(shares) * len(index.times) else ideal
         if cut > cuts[-1]:
             cuts.append(cut)
     return [cut for cut in cuts if cut < len(index.times)]
