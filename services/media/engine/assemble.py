@@ -44,9 +44,7 @@ def assemble(
     Raises:
         ValueError: a segment is missing, or was made with other settings than the rest.
     """
-    done = {result.number: result for result in results}
-    if missing := [segment.number for segment in plan.segments if segment.number not in done]:
-        raise ValueError(f"segments {missing} are missing")
+    done = in_order(plan, results)
     init = load(init_name(output))
     unit = Fraction(1, plan.timescale)
     options = {"movflags": "faststart", "video_track_timescale": str(plan.timescale)}
@@ -62,6 +60,18 @@ def assemble(
             tracks.append(_sound(number, sound, copied))
         for _, _, packet in heapq.merge(*tracks, key=lambda each: each[:2]):
             target.mux_one(packet)
+
+
+def in_order(plan: Plan, results: Sequence[SegmentResult]) -> dict[int, SegmentResult]:
+    """Return the results by the number of their segment.
+
+    Raises:
+        ValueError: one is missing.
+    """
+    done = {result.number: result for result in results}
+    if missing := [segment.number for segment in plan.segments if segment.number not in done]:
+        raise ValueError(f"segments {missing} are missing")
+    return done
 
 
 def _opened(files: ExitStack, content: bytes) -> InputContainer:

@@ -2,6 +2,7 @@
 
 import io
 from array import array
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -43,6 +44,16 @@ def test_gap_in_the_source_is_silence_and_what_follows_stays_in_time():
 
     assert listen(whole, 0) == (0, 2 * SECOND)
     assert heard(whole) == [1] * 10 + [0] * 5 + [1] * 5
+
+
+def test_lying_time_does_not_fill_hours_with_silence():
+    track = TrackEncoder(replace(media_of(), duration=Fraction(2)), Audio(1, "aac", 8000, 2, Fraction(0), "", ""))
+    for frame in [*tone(Sound(1.0, rate=8000)), *tone(Sound(1.0, rate=8000, start=Fraction(10**9)))]:
+        track.feed(frame)
+
+    track.finish()
+
+    assert track.samples / track.rate == pytest.approx(2, abs=0.01)
 
 
 def test_what_is_said_twice_is_heard_once():
