@@ -84,10 +84,9 @@ def _pictures(
     """Yield all packets at their times; decoding times run on over the seams, so that none comes twice."""
     unit = Fraction(1, plan.timescale)
     waiting: list[int] = []
-    for segment in plan.segments:
-        made = next(each for each in done[segment.number].made if each.output == output)
-        start = plan.ticks(segment.start)
-        end = start + sum(fragment.ticks for fragment in made.fragments)
+    end = plan.ticks(plan.segments[0].start)
+    for made in (each for segment in plan.segments for each in done[segment.number].made if each.output == output):
+        start, end = end, end + sum(fragment.ticks for fragment in made.fragments)
         with av.open(io.BytesIO(init + load(made.name)), "r", format="mp4") as source:
             found = [packet for packet in source.demux(source.streams.video[0]) if packet.size]
         # The demuxer moves all times of a file with signed offsets by the same amount.

@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 from services.media.engine.fragment import Encoder, Fragment
 from services.media.engine.opening import decoded, opened, picture_stream
 from services.media.engine.picture import Pictures, deinterlaced
-from services.media.engine.plan import Output, Plan, Segment
+from services.media.engine.plan import Plan, Segment
 from services.media.engine.reader import Reader
 from services.media.engine.refusal import Reason, Refused
 
@@ -19,6 +19,7 @@ type Save = Callable[[str, bytes], None]
 type Progress = Callable[[int], None]
 
 PROGRESS_FRAMES = 24
+UNSPLIT_FILE_SECONDS = 60
 
 
 def time_of(frame: VideoFrame) -> int:
@@ -28,7 +29,7 @@ def time_of(frame: VideoFrame) -> int:
 
 @dataclass(frozen=True)
 class Made:
-    """One output's file of a segment. `bytes` counts the file, without the header."""
+    """One output's file of a segment; `bytes` without the header. Only of an unsplit video there are several."""
 
     output: str
     name: str
@@ -84,28 +85,25 @@ def transcode_segment(reader: Reader, plan: Plan, number: int, save: Save, progr
     why = ""
     for attempt, seek in enumerate(segment.seeks, 1):
         is_last = attempt == len(segment.seeks)
-        pictures = Pictures(plan.media.video, plan.outputs)
-        encoders = [Encoder(plan, output) for output in plan.outputs]
+        files = _Files(plan, number, save)
         piece = _Piece(reader, plan, segment, seek, is_last=is_last, may_repeat=is_last or attempt > 1)
         frames = 0
         try:
             for frame, when in piece.frames():
-                for encoder, picture in zip(encoders, pictures(frame), strict=True):
-                    encoder.encode(picture, plan.ticks(when))
+                files.encode(frame, plan.ticks(when))
                 frames += 1
                 if frames % PROGRESS_FRAMES == 0:
                     progress(frames)
         except _Misfit as misfit:
             why = str(misfit)
             continue
-        finished = zip(encoders, plan.outputs, strict=True)
-        made = tuple(_finish(encoder, output, number, plan.ticks(piece.end), save) for encoder, output in finished)
+        files.finish(plan.ticks(piece.end))
         progress(frames)
         return SegmentResult(
             number=number,
             frames=frames,
             repeated=tuple(piece.repeated),
-            made=made,
+            made=tuple(files.made),
             attempts=attempt,
             fetched_bytes=reader.fetched_bytes,
             requests=reader.requests,
@@ -116,12 +114,37 @@ def transcode_segment(reader: Reader, plan: Plan, number: int, save: Save, progr
     raise Refused(Reason.INEXACT, why)
 
 
-def _finish(encoder: Encoder, output: Output, number: int, end: int, save: Save) -> Made:
-    written = encoder.finish(end)
-    name = segment_name(output.name, number)
-    save(init_name(output.name), written.init)
-    save(name, written.media)
-    return Made(output.name, name, len(written.media), written.codec, written.fragments)
+class _Files:
+    """The files of a segment: one of each output, but of a video that runs unsplit one for every few minutes."""
+
+    def __init__(self, plan: Plan, number: int, save: Save) -> None:
+        self._plan, self._number, self._save = plan, number, save
+        self._pictures = Pictures(plan.media.video, plan.outputs)
+        self._encoders: list[Encoder] = []
+        self._start = 0
+        self.made: list[Made] = []
+
+    def encode(self, frame: VideoFrame, ticks: int) -> None:
+        """Encode a frame for all outputs."""
+        is_long = ticks - self._start >= UNSPLIT_FILE_SECONDS * self._plan.timescale
+        if self._encoders and is_long and not self._plan.is_exact:
+            self.finish(ticks)
+        if not self._encoders:
+            self._encoders = [Encoder(self._plan, output) for output in self._plan.outputs]
+            self._start = ticks
+        for encoder, picture in zip(self._encoders, self._pictures(frame), strict=True):
+            encoder.encode(picture, ticks)
+
+    def finish(self, end: int) -> None:
+        """Save what there is, shown until then."""
+        for encoder, output in zip(self._encoders, self._plan.outputs, strict=True):
+            written = encoder.finish(end)
+            name = segment_name(output.name, self._number)
+            self._save(init_name(output.name), written.init)
+            self._save(name, written.media)
+            self.made.append(Made(output.name, name, len(written.media), written.codec, written.fragments))
+        self._encoders = []
+        self._number += 1
 
 
 class _Piece:

@@ -17,6 +17,7 @@ from services.media.engine.plan import LADDER, Plan, Rendition, Wanted, make_pla
 from services.media.engine.playlist import caption_playlist, master_playlist, picture_playlist, playable, sound_playlist
 from services.media.engine.reader import BLOCK, Reader
 from tests.services.media.engine.inputs import Recipe, Sound, make, small, uneven
+from tests.services.media.engine.oracle import look
 from tests.services.media.engine.pipeline import LOSSLESS, Bytes, prepare, recut
 from tests.services.media.engine.test_picture import UHD
 
@@ -96,15 +97,18 @@ def test_what_cannot_be_cut_exactly_runs_unsplit(times, is_exact):
     assert (plan.is_exact, plan.segments[0].frames) == (is_exact, len(times) if is_exact else 0)
 
 
-def test_unsplit_plan_makes_whatever_can_be_decoded():
+def test_unsplit_plan_makes_whatever_can_be_decoded_in_files_that_fit_into_memory(monkeypatch):
+    monkeypatch.setattr("services.media.engine.segment.UNSPLIT_FILE_SECONDS", 1)
     content = make(Recipe("unsplit", frames=60, sounds=(Sound(2.0),)))
     run = prepare(content)
     run.plan = unsplit(run.plan)
 
     result = run.transcode(0)
 
-    assert result.frames == 60
-    assert run.mp4(LOSSLESS.name)
+    assert (result.frames, len(result.made)) == (60, 2)
+    assert look(run.mp4(LOSSLESS.name)) == look(content)
+    text = picture_playlist(run.plan, run.plan.outputs[0], run.results, lambda name: name)
+    assert [line for line in text.splitlines() if line.endswith(".m4s")] == [each.name for each in result.made]
 
 
 def test_plan_of_an_mp4_reads_its_header_only():
