@@ -9,6 +9,7 @@ import pytest
 from django.core.management import get_commands
 
 from services.jobs.jobs import JobKind
+from services.media.engine.refusal import Reason
 from workers.schedule import SCHEDULE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -84,3 +85,10 @@ def test_each_command_is_explained():
     }
 
     assert set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)) == ours
+
+
+def test_each_refusal_of_a_video_is_explained():
+    page = (BASE_DIR / "docs" / "media.md").read_text().split("## Refusals")[1]
+    marks = dict(re.findall(r"^\| `([a-z_]+)`( \*)? \|", page, re.MULTILINE))
+
+    assert {code: bool(mark) for code, mark in marks.items()} == {reason.value: reason.may_pass for reason in Reason}

@@ -44,9 +44,7 @@ def assemble(
     Raises:
         ValueError: a segment is missing, or was made with other settings than the rest.
     """
-    done = {result.number: result for result in results}
-    if missing := [segment.number for segment in plan.segments if segment.number not in done]:
-        raise ValueError(f"segments {missing} are missing")
+    done = in_order(plan, results)
     init = load(init_name(output))
     unit = Fraction(1, plan.timescale)
     options = {"movflags": "faststart", "video_track_timescale": str(plan.timescale)}
@@ -64,6 +62,18 @@ def assemble(
             target.mux_one(packet)
 
 
+def in_order(plan: Plan, results: Sequence[SegmentResult]) -> dict[int, SegmentResult]:
+    """Return the results by the number of their segment.
+
+    Raises:
+        ValueError: one is missing.
+    """
+    done = {result.number: result for result in results}
+    if missing := [segment.number for segment in plan.segments if segment.number not in done]:
+        raise ValueError(f"segments {missing} are missing")
+    return done
+
+
 def _opened(files: ExitStack, content: bytes) -> InputContainer:
     return files.enter_context(av.open(io.BytesIO(content), "r", format="mp4"))
 
@@ -74,10 +84,9 @@ def _pictures(
     """Yield all packets at their times; decoding times run on over the seams, so that none comes twice."""
     unit = Fraction(1, plan.timescale)
     waiting: list[int] = []
-    for segment in plan.segments:
-        made = next(each for each in done[segment.number].made if each.output == output)
-        start = plan.ticks(segment.start)
-        end = start + sum(fragment.ticks for fragment in made.fragments)
+    end = plan.ticks(plan.segments[0].start)
+    for made in (each for segment in plan.segments for each in done[segment.number].made if each.output == output):
+        start, end = end, end + sum(fragment.ticks for fragment in made.fragments)
         with av.open(io.BytesIO(init + load(made.name)), "r", format="mp4") as source:
             found = [packet for packet in source.demux(source.streams.video[0]) if packet.size]
         # The demuxer moves all times of a file with signed offsets by the same amount.

@@ -19,6 +19,7 @@ from services.media.engine.plan import FRAGMENT_SECONDS
 RATES = frozenset({48000, 44100, 32000, 24000, 22050, 16000})
 BIT_RATE = {"mono": 96_000, "stereo": 128_000}
 CODEC = "mp4a.40.2"
+_UNKNOWN_SECONDS = 600
 _GAP = Fraction(1, 10)
 """Seconds between a frame's time and the samples before it from which on it isn't rounding but a gap."""
 
@@ -46,6 +47,8 @@ class TrackEncoder:
 
     def __init__(self, media: Media, audio: Audio) -> None:
         self._audio, self._start = audio, media.start
+        self._longest = int(media.duration) + _UNKNOWN_SECONDS
+        """Seconds that silence may reach to: a lying time must not fill hours with it."""
         self.rate = audio.rate if audio.rate in RATES else 48000
         self._layout = "mono" if audio.channels == 1 else "stereo"
         self._file = io.BytesIO()
@@ -68,7 +71,7 @@ class TrackEncoder:
             self._resampler = AudioResampler(format="fltp", layout=self._layout, rate=self.rate, frame_size=frame_size)
         if frame.pts is not None:
             due = round((frame.pts * fraction(frame.time_base) - self._start) * frame.sample_rate)
-            gap = due - self._heard
+            gap = due - self._heard if due <= self._longest * frame.sample_rate else 0
             if is_first or gap > _GAP * frame.sample_rate:
                 if is_first:
                     self.lead = max(0, gap)

@@ -17,10 +17,10 @@ from services.media.engine.opening import (
     AUDIO_CODECS,
     TEXT_CODECS,
     VIDEO_CODECS,
+    decoded,
     fraction,
     opened,
     packets,
-    pictures,
     read_only,
     shown_picture,
     sounds,
@@ -31,6 +31,7 @@ from services.media.engine.refusal import Reason, Refused
 TIMELESS = frozenset({"avi", "mpeg"})
 _TRIED_UNTIL_A_FRAME = 600
 _BOXES_LOOKED_AT = 64
+_DOLBY_COMPATIBILITY = 7  # AVDOVIDecoderConfigurationRecord.dv_bl_signal_compatibility_id
 
 
 def inspect(reader: Reader, limits: Limits) -> Media:
@@ -106,6 +107,9 @@ def _check_header(container: InputContainer, limits: Limits) -> None:
     context = picture.codec_context
     if picture.codec_tag in {"encv", "drmi"} or "encryption_init_info" in context.coded_side_data:
         raise Refused(Reason.ENCRYPTED)
+    dolby = context.coded_side_data.get("dovi_conf", b"")
+    if dolby and dolby[_DOLBY_COMPATIBILITY] == 0:
+        raise Refused(Reason.HDR, "Dolby Vision whose base layer can't be shown by itself")
     if context.name not in VIDEO_CODECS:
         raise Refused(Reason.UNSUPPORTED_CODEC, context.name)
     check_size(context.width, context.height, limits)
@@ -159,7 +163,7 @@ def _video(reader: Reader, *, makes_times: bool, limits: Limits) -> Video:
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
-    for frame in islice(pictures(container, stream), _TRIED_UNTIL_A_FRAME):
+    for frame in islice(decoded(container, stream), _TRIED_UNTIL_A_FRAME):
         if frame is not None:
             return frame
     raise Refused(Reason.NO_FRAMES)

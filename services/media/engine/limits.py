@@ -26,6 +26,8 @@ class Confinement:
     wall_seconds: float = 900.0
     read_bytes: int | None = None
     """What may be read from the source in all; None: twice its size and 16 MiB."""
+    saved_bytes: int = 4 << 30
+    """What may be saved in all."""
 
 
 USUAL_LIMITS = Limits()

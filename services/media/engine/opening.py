@@ -109,7 +109,7 @@ def packets(container: InputContainer, *streams: Stream) -> "Iterator[Packet[Str
         return
 
 
-def pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame | None]:
+def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame | None]:
     """Yield the stream's frames, from where the container stands; None where a packet can't be decoded."""
     for packet in chain(packets(container, stream), [None]):
         try:

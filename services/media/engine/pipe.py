@@ -15,6 +15,10 @@ class Closed(Exception):
     """The other side is gone."""
 
 
+class Nonsense(Exception):
+    """What came isn't a message."""
+
+
 def send(connection: socket.socket, message: dict[str, Json], content: bytes = b"") -> None:
     """Send a message with some bytes."""
     text = json.dumps(message).encode()
@@ -27,15 +31,18 @@ def receive(connection: socket.socket) -> tuple[dict[str, Json], bytes]:
 
     Raises:
         Closed: there won't be one.
-        ValueError: it isn't one, or too large for one.
+        Nonsense: it isn't one, or too large for one.
         TimeoutError: none came in the connection's time.
     """
     text_size, size = _HEAD.unpack(_exactly(connection, _HEAD.size))
     if text_size > _MOST_JSON or size > _MOST_BYTES:
-        raise ValueError("a message is too large")
-    message = json.loads(_exactly(connection, text_size))
+        raise Nonsense("a message is too large")
+    try:
+        message = json.loads(_exactly(connection, text_size))
+    except ValueError as error:
+        raise Nonsense(str(error)) from error
     if not isinstance(message, dict):
-        raise ValueError("a message isn't an object")
+        raise Nonsense("a message isn't an object")
     return message, _exactly(connection, size)
 
 

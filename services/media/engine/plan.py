@@ -194,7 +194,7 @@ def _shares(cost: float, seconds: float, wanted: Wanted) -> list[float]:
     Three rounds for each worker, unless segments would then be too short to be worth a start, or too long to be lost.
     The first round has half the length, so that playback begins early.
     """
-    each = min(LONGEST_SEGMENT_COST, max(cost / (3 * wanted.parallel), 5 * wanted.startup_seconds))
+    each = min(LONGEST_SEGMENT_COST, max(cost / (3 * wanted.parallel), wanted.startup_seconds))
     count = round(max(1.0, min(cost / each, seconds / SHORTEST_SEGMENT_SECONDS)))
     if count < 3:
         return [1 / count] * count
@@ -207,10 +207,10 @@ def _cuts(index: Index, shares: list[float]) -> list[int]:
     """Return the number of each segment's first frame: a keyframe when one is near, else the frame itself."""
     keys = [bisect_left(index.times, key) for key in index.keys]
     cuts = [0]
-    for share, before in zip(shares[1:], accumulate(shares), strict=False):
+    for before in accumulate(shares[:-1]):
         ideal = round(before * len(index.times))
         near = min(keys, key=lambda key: abs(key - ideal), default=ideal)
-        cut = near if abs(near - ideal) <= SNAP * share * len(index.times) else ideal
+        cut = near if abs(near - ideal) <= SNAP * max(shares) * len(index.times) else ideal
         if cut > cuts[-1]:
             cuts.append(cut)
     return [cut for cut in cuts if cut < len(index.times)]
@@ -222,13 +222,14 @@ def _segment(media: Media, index: Index, number: int, frames: tuple[int, int], f
     steps = [
         later - earlier for earlier, later in zip(times[first:after], [*times[first + 1 : after], end], strict=True)
     ]
-    key = bisect_right(index.keys, times[first]) - 1
     # A keyframe may stand after pictures that are shown before it (open groups), and some containers seek by decoding
-    # time: one keyframe earlier is the second try, three the last.
-    earlier = [index.keys[each] for each in (key, key - 1, key - 3) if each > 0] if first else []
-    seeks: list[int | None] = [*earlier, *([None] if key <= 3 or not first else [])]
-    lead = first - bisect_left(times, index.keys[key]) if key >= 0 else first
-    read = slice(max(0, first - lead), after + _READ_MARGIN_FRAMES)
+    # time: so one keyframe earlier is the second try, two more the last. Fields are compared with the picture before.
+    key = bisect_right(index.keys, times[first]) - 1
+    tried = [key - back for back in ((1, 3) if media.video.interlaced else (0, 1, 3))]
+    earlier = [index.keys[each] for each in tried if each > 0] if first else []
+    seeks: list[int | None] = [*earlier, *([None] if tried[-1] <= 0 or not first else [])]
+    begin = bisect_left(times, index.keys[tried[0]]) if tried[0] > 0 and first else 0
+    read = slice(begin, after + _READ_MARGIN_FRAMES)
     until = max(
         (place + size for place, size in zip(index.positions[read], index.sizes[read], strict=True) if place >= 0),
         default=media.size,

@@ -25,7 +25,7 @@ def playable(plan: Plan, results: Iterable[SegmentResult]) -> list[SegmentResult
 
 
 def picture_playlist(plan: Plan, output: Output, results: Iterable[SegmentResult], url: Url) -> str:
-    """Return an output's playlist; it ends when all segments are there, and grows until then.
+    """Return an output's playlist; it grows while segments arrive, and ends when all are there.
 
     Args:
         results: those that are done, in any order; one twice counts once.
@@ -70,7 +70,8 @@ def master_playlist(
 ) -> str:
     """Return the playlist that names all others: `<output>.m3u8`, `<track>.m3u8`, `<captions>.m3u8`, through `url`.
 
-    It needs one segment at least, which tells the codec. Bandwidths are the greatest and the mean of what was made.
+    It needs one segment at least, which tells the codec, and all sound and caption tracks: players read it once, so it
+    is given out when the tracks are done. Bandwidths are the greatest and the mean of what was made.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     for number, track in enumerate(audio):
@@ -107,11 +108,12 @@ def master_playlist(
 def _media_playlist(
     init: str, files: Sequence[tuple[str, Sequence[Fragment]]], timescale: int, target: int, url: Url, *, is_whole: bool
 ) -> str:
+    # EVENT to the end: a playlist may only be added to while it is played.
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{VERSION}",
         f"#EXT-X-TARGETDURATION:{target}",
-        f"#EXT-X-PLAYLIST-TYPE:{'VOD' if is_whole else 'EVENT'}",
+        "#EXT-X-PLAYLIST-TYPE:EVENT",
         "#EXT-X-INDEPENDENT-SEGMENTS",
         f'#EXT-X-MAP:URI="{url(init)}"',
     ]

@@ -5,7 +5,9 @@ reads the source and writes its results only by asking us, so its decoders need 
 What a source or a `save` raises here comes out of the function as it is, and the child is ended.
 """
 
+import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,10 +17,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import NoneType
 from typing import IO
 
 from services.media.engine import pipe
-from services.media.engine.assemble import Load
+from services.media.engine.assemble import Load, in_order
 from services.media.engine.audio import TrackResult
 from services.media.engine.limits import QUICK, USUAL, USUAL_LIMITS, Confinement, Limits
 from services.media.engine.media import Media
@@ -44,8 +47,7 @@ def inspect(*, source: Source, limits: Limits = USUAL_LIMITS, confinement: Confi
     Raises:
         Refused: it isn't one, or not one that we can take; its reason says why.
     """
-    done = _Child(confinement, source=source).run({"task": "inspect", "limits": to_json(limits)})
-    return from_json(Media, done)
+    return _Child(confinement, source=source).run({"task": "inspect", "limits": to_json(limits)}, Media)
 
 
 def plan(
@@ -57,7 +59,7 @@ def plan(
         Refused: frames lie beyond the end of the file; there are none, or too many.
     """
     request = {"task": "plan", "media": to_json(media), "wanted": to_json(wanted), "limits": to_json(limits)}
-    return from_json(Plan, _Child(confinement, source=source).run(request))
+    return _Child(confinement, source=source).run(request, Plan)
 
 
 def transcode_segment(
@@ -81,7 +83,7 @@ def transcode_segment(
     others = (replace(each, steps=()) if each.number != number else each for each in plan.segments)
     plan = replace(plan, segments=tuple(others))  # an hour's frame times are long, and nobody looks at them
     request = {"task": "segment", "plan": to_json(plan), "number": number, "limits": to_json(USUAL_LIMITS)}
-    return from_json(SegmentResult, _Child(confinement, source=source, save=save, progress=progress).run(request))
+    return _Child(confinement, source=source, save=save, progress=progress).run(request, SegmentResult)
 
 
 def transcode_tracks(
@@ -106,7 +108,7 @@ def transcode_tracks(
         Refused: there are no pictures, too many, or too long; or the child broke a limit.
     """
     request = {"task": "tracks", "media": to_json(media), "wanted": to_json(wanted), "limits": to_json(limits)}
-    return from_json(TracksResult, _Child(confinement, source=source, save=save, progress=progress).run(request))
+    return _Child(confinement, source=source, save=save, progress=progress).run(request, TracksResult)
 
 
 def make_poster(*, source: Source, media: Media, save: Save, confinement: Confinement = QUICK) -> None:
@@ -116,7 +118,7 @@ def make_poster(*, source: Source, media: Media, save: Save, confinement: Confin
         Refused: no picture can be decoded.
     """
     request = {"task": "poster", "media": to_json(media), "limits": to_json(USUAL_LIMITS)}
-    _Child(confinement, source=source, save=save).run(request)
+    _Child(confinement, source=source, save=save).run(request, NoneType)
 
 
 def assemble(
@@ -135,7 +137,8 @@ def assemble(
         load: returns a file that was saved, by its name.
 
     Raises:
-        Refused: a segment is missing or doesn't fit (CRASHED); or the child broke a limit.
+        ValueError: a segment is missing.
+        Refused: the segments don't fit together, or the child broke a limit.
     """
     request: dict[str, Json] = {
         "task": "assemble",
@@ -145,7 +148,8 @@ def assemble(
         "audio": to_json(list(audio)),
         "limits": to_json(USUAL_LIMITS),
     }
-    _Child(confinement, load=load, file=file).run(request)
+    in_order(plan, results)
+    _Child(confinement, load=load, file=file).run(request, NoneType)
 
 
 class _Child:
@@ -163,11 +167,11 @@ class _Child:
     ) -> None:
         self._confinement = confinement
         self._source, self._save, self._load, self._progress, self._file = source, save, load, progress, file
-        self._read = 0
+        self._read = self._saved = 0
         size = source.size if source else 0
         self._most = 2 * size + (16 << 20) if confinement.read_bytes is None else confinement.read_bytes
 
-    def run(self, request: dict[str, Json]) -> Json:
+    def run[T](self, request: dict[str, Json], kind: type[T]) -> T:
         """Return what the child made of the request.
 
         Raises:
@@ -192,14 +196,18 @@ class _Child:
                     start_new_session=True,
                 )
             try:
-                return self._serve(ours, request)
+                answer = self._serve(ours, request)
+            except pipe.Nonsense as nonsense:
+                raise Refused(Reason.CRASHED, str(nonsense)) from nonsense
             except (pipe.Closed, BrokenPipeError, ConnectionResetError) as gone:
                 raise self._why_it_died(process.wait(), complaints) from gone
-            except ValueError as nonsense:
-                raise Refused(Reason.CRASHED, str(nonsense)) from nonsense
             finally:
                 process.kill()
                 process.wait()
+        try:
+            return from_json(kind, answer)
+        except (TypeError, ValueError, KeyError) as nonsense:
+            raise Refused(Reason.CRASHED, str(nonsense)) from nonsense
 
     def _serve(self, connection: socket.socket, request: dict[str, Json]) -> Json:
         deadline = time.monotonic() + self._confinement.wall_seconds
@@ -212,11 +220,11 @@ class _Child:
                 raise Refused(Reason.TOOK_TOO_LONG, f"{self._confinement.wall_seconds:.0f} s") from late
             match message:
                 case {"read": [int(start), int(length)]} if self._source:
-                    pipe.send(connection, {}, self._range(self._source, start, length))
-                case {"save": str(name)} if self._save:
-                    self._save(name, content)
-                case {"load": str(name)} if self._load:
-                    pipe.send(connection, {}, self._load(name))
+                    self._answer(connection, self._range(self._source, start, length))
+                case {"save": str(name)} if self._save and is_file_name(name):
+                    self._save(name, self._bounded(content))
+                case {"load": str(name)} if self._load and is_file_name(name):
+                    self._answer(connection, self._load(name))
                 case {"progress": int(done)}:
                     self._progress(done)
                 case {"done": answer}:
@@ -233,6 +241,18 @@ class _Child:
             raise Refused(Reason.TOO_MANY_READS, f"more than {self._most} bytes of {source.size}")
         return source.read_range(start, length)
 
+    @staticmethod
+    def _answer(connection: socket.socket, content: bytes) -> None:
+        # A child that gave up while it was waiting has said why, before it went: that is read next.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            pipe.send(connection, {}, content)
+
+    def _bounded(self, content: bytes) -> bytes:
+        self._saved += len(content)
+        if self._saved > self._confinement.saved_bytes:
+            raise Refused(Reason.TOO_MUCH_MEMORY, f"more than {self._confinement.saved_bytes} bytes made")
+        return content
+
     def _why_it_died(self, code: int, complaints: IO[bytes]) -> Refused:
         complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - _KEPT_COMPLAINT))
         said = complaints.read().decode(errors="replace").strip()
@@ -241,6 +261,11 @@ class _Child:
         if code == -signal.SIGABRT or "MemoryError" in said or "bad_alloc" in said:
             return Refused(Reason.TOO_MUCH_MEMORY, f"{self._confinement.memory_mb} MB")
         return Refused(Reason.CRASHED, f"exit {code}: {said.splitlines()[-1] if said else ''}")
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether it may name a file of a video: in a folder of its own at most, and never above."""
+    return re.fullmatch(r"[a-zA-Z0-9_-]+(/[a-zA-Z0-9_-]+)?\.[a-z0-9]+", name) is not None
 
 
 def environment() -> dict[str, str]:

@@ -9,9 +9,9 @@ from typing import cast
 from av.video.frame import VideoFrame
 
 from services.media.engine.fragment import Encoder, Fragment
-from services.media.engine.opening import opened, picture_stream, pictures
-from services.media.engine.picture import Picture, deinterlaced
-from services.media.engine.plan import Output, Plan, Segment
+from services.media.engine.opening import decoded, opened, picture_stream
+from services.media.engine.picture import Pictures, deinterlaced
+from services.media.engine.plan import Plan, Segment
 from services.media.engine.reader import Reader
 from services.media.engine.refusal import Reason, Refused
 
@@ -19,6 +19,7 @@ type Save = Callable[[str, bytes], None]
 type Progress = Callable[[int], None]
 
 PROGRESS_FRAMES = 24
+UNSPLIT_FILE_SECONDS = 60
 
 
 def time_of(frame: VideoFrame) -> int:
@@ -28,7 +29,7 @@ def time_of(frame: VideoFrame) -> int:
 
 @dataclass(frozen=True)
 class Made:
-    """One output's file of a segment. `bytes` counts the file, without the header."""
+    """One output's file of a segment; `bytes` without the header. Only of an unsplit video there are several."""
 
     output: str
     name: str
@@ -83,27 +84,26 @@ def transcode_segment(reader: Reader, plan: Plan, number: int, save: Save, progr
     reader.useful_until = segment.reads_until
     why = ""
     for attempt, seek in enumerate(segment.seeks, 1):
-        attempt_is_last = attempt == len(segment.seeks)
-        encoders = [(Picture(plan.media.video, output), Encoder(plan, output), output) for output in plan.outputs]
-        piece = _Piece(reader, plan, segment, seek, may_repeat=attempt_is_last or attempt > 1)
+        is_last = attempt == len(segment.seeks)
+        files = _Files(plan, number, save)
+        piece = _Piece(reader, plan, segment, seek, is_last=is_last, may_repeat=is_last or attempt > 1)
         frames = 0
         try:
             for frame, when in piece.frames():
-                for picture, encoder, _ in encoders:
-                    encoder.encode(picture(frame), plan.ticks(when))
+                files.encode(frame, plan.ticks(when))
                 frames += 1
                 if frames % PROGRESS_FRAMES == 0:
                     progress(frames)
         except _Misfit as misfit:
             why = str(misfit)
             continue
-        made = tuple(_finish(encoder, output, number, plan.ticks(piece.end), save) for _, encoder, output in encoders)
+        files.finish(plan.ticks(piece.end))
         progress(frames)
         return SegmentResult(
             number=number,
             frames=frames,
             repeated=tuple(piece.repeated),
-            made=made,
+            made=tuple(files.made),
             attempts=attempt,
             fetched_bytes=reader.fetched_bytes,
             requests=reader.requests,
@@ -114,32 +114,59 @@ def transcode_segment(reader: Reader, plan: Plan, number: int, save: Save, progr
     raise Refused(Reason.INEXACT, why)
 
 
-def _finish(encoder: Encoder, output: Output, number: int, end: int, save: Save) -> Made:
-    written = encoder.finish(end)
-    name = segment_name(output.name, number)
-    save(init_name(output.name), written.init)
-    save(name, written.media)
-    return Made(output.name, name, len(written.media), written.codec, written.fragments)
+class _Files:
+    """The files of a segment: one of each output, but of a video that runs unsplit one for every few minutes."""
+
+    def __init__(self, plan: Plan, number: int, save: Save) -> None:
+        self._plan, self._number, self._save = plan, number, save
+        self._pictures = Pictures(plan.media.video, plan.outputs)
+        self._encoders: list[Encoder] = []
+        self._start = 0
+        self.made: list[Made] = []
+
+    def encode(self, frame: VideoFrame, ticks: int) -> None:
+        """Encode a frame for all outputs."""
+        is_long = ticks - self._start >= UNSPLIT_FILE_SECONDS * self._plan.timescale
+        if self._encoders and is_long and not self._plan.is_exact:
+            self.finish(ticks)
+        if not self._encoders:
+            self._encoders = [Encoder(self._plan, output) for output in self._plan.outputs]
+            self._start = ticks
+        for encoder, picture in zip(self._encoders, self._pictures(frame), strict=True):
+            encoder.encode(picture, ticks)
+
+    def finish(self, end: int) -> None:
+        """Save what there is, shown until then."""
+        for encoder, output in zip(self._encoders, self._plan.outputs, strict=True):
+            written = encoder.finish(end)
+            name = segment_name(output.name, self._number)
+            self._save(init_name(output.name), written.init)
+            self._save(name, written.media)
+            self.made.append(Made(output.name, name, len(written.media), written.codec, written.fragments))
+        self._encoders = []
+        self._number += 1
 
 
 class _Piece:
     """The frames of one segment, decoded from one place on."""
 
-    def __init__(self, reader: Reader, plan: Plan, segment: Segment, seek: int | None, *, may_repeat: bool) -> None:
+    def __init__(
+        self, reader: Reader, plan: Plan, segment: Segment, seek: int | None, *, is_last: bool, may_repeat: bool
+    ) -> None:
         self._reader, self._plan, self._segment, self._seek = reader, plan, segment, seek
-        self._may_repeat = may_repeat
+        self._is_last, self._may_repeat = is_last, may_repeat
+        lossless = any(output.rendition.lossless for output in plan.outputs)
+        self._deinterlaces = plan.media.video.interlaced and not lossless
         self._errors = 0
         self.repeated: list[int] = []
         self.end = segment.end
 
     def frames(self) -> Iterator[tuple[VideoFrame, int]]:
         """Yield each planned frame with its source time."""
-        video = self._plan.media.video
-        lossless = any(output.rendition.lossless for output in self._plan.outputs)
-        decoded = self._window()
-        if video.interlaced and not lossless:
-            decoded = deinterlaced(decoded, video)
-        return self._checked(decoded) if self._plan.is_exact else self._as_they_come(decoded)
+        found = self._window()
+        if self._deinterlaces:
+            found = deinterlaced(found, self._plan.media.video)
+        return self._checked(found) if self._plan.is_exact else self._as_they_come(found)
 
     def _window(self) -> Iterator[VideoFrame]:
         """Yield the segment's frames, and one before and after, which a deinterlacer looks at."""
@@ -149,8 +176,8 @@ class _Piece:
             stream = picture_stream(container, media.video.stream)
             if self._seek is not None:
                 container.seek(self._seek, stream=stream, backward=True)
-            before = None
-            for frame in pictures(container, stream):
+            before, has_begun = None, False
+            for frame in decoded(container, stream):
                 if frame is None:
                     self._errors += 1
                     continue
@@ -161,19 +188,21 @@ class _Piece:
                     continue
                 if before is not None:
                     yield before
-                    before = None
+                elif self._deinterlaces and segment.number and not has_begun and not self._is_last:
+                    raise _Misfit("no frame before the first, which its fields are compared with")
+                before, has_begun = None, True
                 is_after = last is not None and time_of(frame) >= last
                 yield frame  # whose time the encoder changes
                 if is_after:
                     return
 
-    def _checked(self, decoded: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
+    def _checked(self, found: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
         """Yield exactly the planned frames: the plan's times are the specification."""
         planned = self._segment.times()
         expected = next(planned, None)
         missing: list[int] = []
         last: VideoFrame | None = None
-        for frame in decoded:
+        for frame in found:
             when = time_of(frame)
             if not self._segment.start <= when < self._segment.end:
                 continue
@@ -206,12 +235,12 @@ class _Piece:
         for time_ in times:
             yield frame, time_
 
-    def _as_they_come(self, decoded: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
+    def _as_they_come(self, found: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
         """Yield whatever can be decoded, at rising times."""
         video = self._plan.media.video
         step = max(1, round(1 / video.rate / video.time_base))
         when = None
-        for frame in decoded:
+        for frame in found:
             if when is None:
                 when = video.start if frame.pts is None else frame.pts
             else:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import av
 
-from tests.services.media.engine.inputs import Recipe, Sound, framed, make, pattern, small
+from tests.services.media.engine.inputs import X265, Recipe, Sound, framed, make, pattern, small
 from tests.services.media.engine.pipeline import Rewritable
 
 FASTSTART = {"movflags": "faststart"}
@@ -48,6 +48,21 @@ def encrypted() -> bytes:
     """Return a video under Common Encryption."""
     key = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "76a6c65c5ea762046bd749a2e632ccbb"}
     return plain(container_options={**key, "encryption_kid": "a7e61c373e219033c21091fa607bf3b8"})
+
+
+def dolby_vision(compatibility: int) -> bytes:
+    """Return HEVC that says it is Dolby Vision of profile 5, or 8 whose base layer means something by itself."""
+    content = plain(codec="libx265", options=X265)
+    profile = 8 if compatibility else 5
+    bits = (profile << 9) | (6 << 3) | 0b101  # level 6; metadata and base layer are there
+    box = (32).to_bytes(4) + b"dvcC" + bytes([1, 0]) + bits.to_bytes(2) + bytes([compatibility << 4]) + bytes(19)
+    start = content.index(b"hvcC") - 4
+    at = start + int.from_bytes(content[start : start + 4])
+    grown = bytearray(content[:at] + box + content[at:])
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hev1"):
+        place = content.rindex(name, 0, at) - 4
+        grown[place : place + 4] = (int.from_bytes(content[place : place + 4]) + len(box)).to_bytes(4)
+    return bytes(grown)
 
 
 def sound_only() -> bytes:

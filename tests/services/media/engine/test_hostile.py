@@ -64,6 +64,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], Reason]] = {
     "a still of ten hours": (lambda: hostile.of_time(0, 36_000), Reason.TOO_LONG),
     "forty sound tracks": (lambda: make(small("tracks", sounds=(Sound(0.1),) * 40)), Reason.TOO_MANY_STREAMS),
     "encrypted": (hostile.encrypted, Reason.ENCRYPTED),
+    "Dolby Vision without a base layer": (lambda: hostile.dolby_vision(0), Reason.HDR),
     "no frame": (hostile.without_frames, Reason.NO_FRAMES),
     "lies about sizes": (lambda: hostile.patched(hostile.plain(), b"stsz", 12, b"\x7f\xff\xff\xff"), Reason.NO_FRAMES),
     "lies about places": (lambda: hostile.patched(hostile.plain(), b"stco", 8, b"\x7f\xff\xff\xff"), Reason.NO_FRAMES),
@@ -99,6 +100,7 @@ def test_limits_hold_for_every_container(limits, reason):
 
 
 MADE = {
+    "Dolby Vision with a base layer": (lambda: hostile.dolby_vision(1), 60),
     "one frame": (lambda: hostile.of_time(0), 1),
     "a still of ten hours, where that is allowed": (lambda: hostile.of_time(0, 36_000), 2),
     "cut off Matroska": (lambda: two_thirds(hostile.plain(container="matroska")), 35),

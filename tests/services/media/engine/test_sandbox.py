@@ -200,11 +200,33 @@ def test_whole_way_through_child_processes(tmp_path):
 
 
 def test_missing_segment_is_not_glossed_over(run, tmp_path):
-    with (tmp_path / "made.mp4").open("w+b") as file, pytest.raises(Refused) as refused:
+    with (tmp_path / "made.mp4").open("w+b") as file, pytest.raises(ValueError, match=r"\[0, 1, 2\] are missing"):
         sandbox.assemble(plan=run.plan, output=LOSSLESS.name, results=[], audio=[], load=lambda name: b"", file=file)
 
-    assert refused.value.reason == Reason.CRASHED
-    assert "[0, 1, 2] are missing" in refused.value.detail
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("720p/init.mp4", True),
+        ("captions-0.vtt", True),
+        ("/etc/passwd", False),
+        ("../other/init.mp4", False),
+        ("720p/../../x.mp4", False),
+        ("720p/a/b.mp4", False),
+        ("720p/.mp4", False),
+        ("", False),
+        ("720p/init.mp4\n", False),
+    ],
+)
+def test_child_names_only_files_of_its_video(name, is_one):
+    assert sandbox.is_file_name(name) == is_one
+
+
+def test_what_a_child_makes_is_bounded(run):
+    with pytest.raises(Refused) as refused:
+        transcode(run, 0, confinement=Confinement(saved_bytes=10_000))
+
+    assert refused.value.reason == Reason.TOO_MUCH_MEMORY
 
 
 def test_plan_survives_being_kept(run):
