@@ -7,13 +7,15 @@ invocation; ours has. Both use the same worker, threads, database, isolation and
 every piece of work once is asserted. `overhead_ratio` is the time of ours over that of the baseline.
 
 Then the broker misbehaves: each message is delivered twice, and again after the job is done. `lost` jobs never ended,
-`doubled` ones ran more than once. The last line is JSON.
+`doubled` ones ran more than once. All of it through memory, and then, fewer of each, through SQS on the emulator
+(`--sqs` alone does that): `sqs_overhead_ratio`, and `lost` and `doubled` of both. The last line is JSON.
 """
 
 import contextlib
 import json
 import os
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -26,11 +28,19 @@ import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fatfire.settings")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ON_SQS = "--sqs" in sys.argv
+surroundings = contextlib.ExitStack()
+if ON_SQS:
+    from infra.emulator import ROOT, running_emulator
+
+    os.environ.update(ROOT, AWS_ENDPOINT_URL=surroundings.enter_context(running_emulator()), BROKER_URL="sqs://")
+
 from tests import plugin  # gives this process a database of its own
 
 django.setup()
 
 # what follows needs the settings, and they the database
+from django.conf import settings
 from django.db import connections, transaction
 
 from fatfire.celery import app
@@ -41,10 +51,12 @@ from services.jobs.models import Job, State
 from services.jobs.operations import ClaimedJob
 from tenants.isolation import tenant
 from tests import factories
+from tests.workers.queues import Queues
 from workers import tasks  # noqa: F401  # registers the operations
 from workers.runner import task
 
-ROUNDS, TASKS, FAN_OUT, MISBEHAVED, THREADS = 15, 100, 1000, 200, 4
+ROUNDS, TASKS, FAN_OUT, MISBEHAVED = (7, 40, 200, 40) if ON_SQS else (15, 100, 1000, 200)
+THREADS = 4
 DEADLINE_S = 120
 NOTHING = JobKind("bench.nothing")
 
@@ -140,44 +152,60 @@ def misbehave(count: int) -> tuple[int, int]:
     return len(subjects - done(NOTHING.name)), sum(ran[each] > 1 for each in subjects)
 
 
+def fan_out(count: int) -> float:
+    """Return the seconds from asking for `count` jobs in one transaction to the end of the last."""
+    began = time.perf_counter()
+    with tenant(owner.id):
+        for _ in range(count):
+            jobs.enqueue(kind=NOTHING, subject_id=uuid4(), at=clock.now())
+    wait_for(NOTHING.name, count)
+    took = time.perf_counter() - began
+    with tenant(owner.id):
+        Job.objects.all().delete()
+    return took
+
+
+def on_sqs() -> dict[str, float]:
+    """Return the figures of the same through SQS."""
+    command = [sys.executable, __file__, "--sqs"]
+    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    *lines, last = ran.stdout.splitlines()
+    print(*lines, sep="\n")
+    figures: dict[str, float] = json.loads(last)
+    return figures
+
+
 def main() -> None:
     """Take turns."""
+    if ON_SQS:
+        Queues(environment=settings.ENVIRONMENT).make()
     with worker():
         for ask, kind in ((ask_ours, NOTHING.name), (ask_plain, "bench.plain")):
             run(ask, kind, TASKS)
         figures = [(run(ask_ours, NOTHING.name, TASKS), run(ask_plain, "bench.plain", TASKS)) for _ in range(ROUNDS)]
         ours_s, plain_s = (statistics.median(column) for column in zip(*figures, strict=True))
         ratio = statistics.median(own / base for own, base in figures)
-
-        def ask_all(_: UUID) -> None:
-            with tenant(owner.id):
-                for _ in range(FAN_OUT - 1):
-                    jobs.enqueue(kind=NOTHING, subject_id=uuid4(), at=clock.now())
-                jobs.enqueue(kind=NOTHING, subject_id=_, at=clock.now())
-
-        began = time.perf_counter()
-        with tenant(owner.id):
-            for _ in range(FAN_OUT):
-                jobs.enqueue(kind=NOTHING, subject_id=uuid4(), at=clock.now())
-        wait_for(NOTHING.name, FAN_OUT)
-        fan_out_s = time.perf_counter() - began
-        with tenant(owner.id):
-            Job.objects.all().delete()
+        fan_out_s = fan_out(FAN_OUT)
         lost, doubled = misbehave(MISBEHAVED)
     connections.close_all()
-    print(f"enqueue and run {TASKS} jobs, {THREADS} threads, memory://: median of {ROUNDS} interleaved rounds")
+    broker = "sqs:// (emulated)" if ON_SQS else "memory://"
+    print(f"enqueue and run {TASKS} jobs, {THREADS} threads, {broker}: median of {ROUNDS} interleaved rounds")
     print(f"  ours                       {ours_s / TASKS * 1e3:6.2f} ms each")
     print(f"  plain Celery with a row    {plain_s / TASKS * 1e3:6.2f} ms each")
     print(f"  ours / plain               {ratio:6.2f}")
-    print(f"{FAN_OUT} jobs from one transaction, to the end of the last: {fan_out_s:.2f} s")
-    print(f"{MISBEHAVED} jobs, each delivered twice and again when done: {lost} lost, {doubled} doubled")
+    print(f"  {FAN_OUT} jobs from one transaction, to the end of the last: {fan_out_s:.2f} s")
+    print(f"  {MISBEHAVED} jobs, each delivered twice and again when done: {lost} lost, {doubled} doubled")
     shown = {
         "overhead_ratio": round(ratio, 2),
         "jobs_per_s": round(TASKS / ours_s),
-        "fan_out_1000_s": round(fan_out_s, 2),
+        f"fan_out_{FAN_OUT}_s": round(fan_out_s, 2),
         "lost": lost,
         "doubled": doubled,
     }
+    if not ON_SQS:
+        there = on_sqs()
+        shown["sqs_overhead_ratio"] = there["overhead_ratio"]
+        shown["lost"], shown["doubled"] = lost + there["lost"], doubled + there["doubled"]
     print(json.dumps(shown))
 
 
@@ -186,3 +214,4 @@ if __name__ == "__main__":
         main()
     finally:
         plugin.pytest_unconfigure()
+        surroundings.close()

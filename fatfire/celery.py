@@ -17,7 +17,9 @@ TRANSPORT_ALIASES.update(sqs="workers.sqs_transport:Transport", **{"lambda": "wo
 _OPTIONS: dict[str, dict[str, Any]] = {
     # The in-memory transport polls; at its default of a second every hop of a workflow would wait a second.
     "memory": {"polling_interval": 0.02},
-    "sqs": {"wait_time_seconds": 20},  # a poll that waits costs as much as one that doesn't
+    # A poll that waits costs as much as one that doesn't. Between two, or while all its processes are busy, a worker
+    # pauses: for a second by default, in which it would take one message for each process.
+    "sqs": {"wait_time_seconds": 20, "polling_interval": 0.02},
 }
 
 MOST_DELAY_S = 900

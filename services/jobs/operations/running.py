@@ -128,8 +128,8 @@ def succeed(*, claim: ClaimedJob, output: dict[str, Any], at: dt.datetime) -> No
             Job.objects.filter(id=claim.id).update(state=State.SUCCEEDED, finished_at=at)
 
 
-# Most jobs have one step: then nobody else can end the job, and one statement does it all; it finds nothing where there is
-# more to do. The job is locked before its step, as everywhere: the step is joined to the row that the lock has let out.
+# Most jobs have one step: nobody else can end such a job, and one statement does it all. Where there is more to do it
+# finds nothing. The job is locked before its step, as everywhere: the step is joined to the row that the lock let out.
 _END_ONLY_STEP = """
     WITH job AS (
         SELECT id FROM jobs_job WHERE id = %(job_id)s AND state = 'running' AND NOT run_again
