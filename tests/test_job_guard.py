@@ -47,7 +47,7 @@ from services.history.jobs import ROLL_UP_DUE
 from services.integration import operations as integration
 from services.integration.jobs import REMOVE_LINK, SYNC_LINK
 from services.jobs import operations as jobs
-from services.jobs.jobs import JobKind, Reach
+from services.jobs.jobs import JobKind, Queue, Reach
 from services.jobs.models import Job, JobStep, State
 from services.telemetry.models import RequestCount
 from tenants.isolation import operator, tenant, tenant_or_operator
@@ -268,7 +268,25 @@ def bank(tmp_path, settings, database) -> Iterator[Bank]:
         http.close_connections()
 
 
-@pytest.fixture(params=["memory", pytest.param("sqs", marks=pytest.mark.xdist_group("lambda")), "lambda"])
+_GROUPS = {"sqs": [pytest.mark.xdist_group("lambda")]}
+
+
+def on_transports(*, thorough: bool) -> pytest.MarkDecorator:
+    """Return what gives a test each kind on each transport.
+
+    Unless it is thorough, those that start the engine come on memory alone: what carries a message and what it has done
+    are independent, and a second of encoding costs what ten other runs do.
+    """
+    pairs = [
+        pytest.param(name, transport, marks=_GROUPS.get(transport, []))
+        for name in KINDS
+        for transport in ("memory", "sqs", "lambda")
+        if thorough or transport == "memory" or JobKind.named(name).queue is not Queue.MEDIA
+    ]
+    return pytest.mark.parametrize(("name", "transport"), pairs, indirect=["transport"])
+
+
+@pytest.fixture
 def transport(request, settings) -> Iterator[Transport]:
     """What carries all messages of the test."""
     with contextlib.ExitStack() as stack:
@@ -531,7 +549,7 @@ def chosen(count: int, most: int | None) -> list[int]:
     return sorted({round(each * (count - 1) / (most - 1)) for each in range(most)})
 
 
-@pytest.mark.parametrize("name", KINDS)
+@on_transports(thorough=False)
 def test_job_delivered_twice_leaves_the_same_rows(name, bank, transport, admin):
     scenario = scenario_of(name)
     expected = clean_run(scenario, bank, transport, admin)
@@ -540,7 +558,7 @@ def test_job_delivered_twice_leaves_the_same_rows(name, bank, transport, admin):
     assert deliver_twice_at_once(scenario, bank, transport, admin) == expected
 
 
-@pytest.mark.parametrize("name", KINDS)
+@on_transports(thorough=False)
 def test_job_killed_anywhere_leaves_the_same_rows(name, bank, transport, admin, forker):
     points = kill_everywhere(scenario_of(name), bank, transport, admin, forker, most=QUICK_POINTS[transport.name])
 
@@ -548,7 +566,7 @@ def test_job_killed_anywhere_leaves_the_same_rows(name, bank, transport, admin, 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", KINDS)
+@on_transports(thorough=True)
 def test_job_killed_at_every_point_leaves_the_same_rows(name, bank, transport, admin, forker):
     kill_everywhere(scenario_of(name), bank, transport, admin, forker)
 

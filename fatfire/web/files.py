@@ -7,6 +7,7 @@ who they are. What is served is somebody's upload; it is shown as what we say it
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.http import (
@@ -27,11 +28,12 @@ from fatfire.kit.storage import ObjectMissing
 from fatfire.kit.storage.folder import CHUNK, Expired, Folder, TooLarge, signed
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_POLICY: dict[str, Any] = {"default-src": [CSP.NONE], "sandbox": True}
 _METHODS = {"get": {"GET", "HEAD"}, "part": {"PUT"}, "whole": {"POST"}}
 
 
 @csrf_exempt  # the address is the permission, and no other site knows it
-@csp_override({"default-src": [CSP.NONE], "sandbox": True})
+@csp_override(_POLICY)
 @require_http_methods(["GET", "HEAD", "PUT", "POST"])
 def serve(request: HttpRequest, token: str) -> HttpResponseBase:
     """Give a file, or receive one or a part of one."""

@@ -13,7 +13,7 @@ SENTENCES = {
     "too_many_frames": "The video has more pictures than it may have.",
     "too_many_streams": "The file has more tracks than it may have.",
     "frame_rate": "The video has more pictures a second than it may have.",
-    "hdr": "HDR video can't be converted here. Export it as SDR and send that.",
+    "hdr": "This kind of HDR can't be converted here. Export the video as SDR and send that.",
     "damaged": "Too much of the video is damaged.",
     "inexact": "The pictures don't come in the order that the file says.",
     "took_too_long": "The work on the video took longer than it may.",

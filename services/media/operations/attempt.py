@@ -72,7 +72,7 @@ def refusing(job: ClaimedJob, video: Video) -> Iterator[None]:
     except Refused as refused:
         if refused.reason is Reason.INEXACT:
             raise
-        if refused.reason is Reason.CRASHED and job.may_retry:
+        if refused.reason.may_pass and job.may_retry:
             raise EngineCrashed(refused.detail) from refused
         sentence = SENTENCES[refused.reason]
         with tenant(job.tenant):

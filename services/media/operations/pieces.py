@@ -127,7 +127,7 @@ def run_poster(*, job: ClaimedJob) -> dict[str, Any]:
     """
     from services.media.engine import sandbox
     from services.media.engine.media import Media
-    from services.media.engine.refusal import Reason, Refused
+    from services.media.engine.refusal import Refused
     from services.media.engine.wire import from_json
 
     video = video_of(job, job.subject)
@@ -140,7 +140,7 @@ def run_poster(*, job: ClaimedJob) -> dict[str, Any]:
     try:
         sandbox.make_poster(source=source, media=media, save=saver(video))
     except Refused as refused:
-        if refused.reason is Reason.CRASHED and job.may_retry:
+        if refused.reason.may_pass and job.may_retry:
             raise EngineCrashed(refused.detail) from refused
         has_poster = False
     with written(job, video) as (held, working):

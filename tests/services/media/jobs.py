@@ -56,9 +56,9 @@ def _media_and_plan() -> tuple[Media, Plan]:
     """Return what the engine says of the clip; it is asked once."""
     with tempfile.NamedTemporaryFile() as file:
         Path(file.name).write_bytes(_content())
-        source = FileSource(Path(file.name))
-        media = sandbox.inspect(source=source)
-        plan = sandbox.plan(source=source, media=media, wanted=Wanted(LADDER, parallel=2, startup_seconds=0.0))
+        with FileSource(Path(file.name)) as source:
+            media = sandbox.inspect(source=source)
+            plan = sandbox.plan(source=source, media=media, wanted=Wanted(LADDER, parallel=2, startup_seconds=0.0))
     return media, plan
 
 
@@ -69,10 +69,10 @@ def _all_made() -> tuple[TracksResult, SegmentResult, dict[str, bytes]]:
     files: dict[str, bytes] = {}
     with tempfile.NamedTemporaryFile() as file:
         Path(file.name).write_bytes(_content())
-        source = FileSource(Path(file.name))
         wanted = Wanted(LADDER, parallel=2)
-        tracks = sandbox.transcode_tracks(source=source, media=media, wanted=wanted, save=files.__setitem__)
-        segment = sandbox.transcode_segment(source=source, plan=plan, number=0, save=files.__setitem__)
+        with FileSource(Path(file.name)) as source:
+            tracks = sandbox.transcode_tracks(source=source, media=media, wanted=wanted, save=files.__setitem__)
+            segment = sandbox.transcode_segment(source=source, plan=plan, number=0, save=files.__setitem__)
     return tracks, segment, files
 
 
