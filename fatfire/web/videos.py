@@ -24,7 +24,7 @@ from services.core import queries as core
 from services.core.models import Portfolio
 from services.insurance import queries as insurance
 from services.jobs.progress import duration_of
-from services.media import operations, queries
+from services.media import operations, playback, queries
 from services.media.models import Video, VideoState
 from services.media.operations import VideoFacts
 from tenants.permissions import Role, requires
@@ -139,7 +139,7 @@ def show_one(request: HttpRequest, video_id: UUID) -> HttpResponse:
 def playlist(request: HttpRequest, video_id: UUID, name: str) -> HttpResponse:
     """Give one of the video's playlists: those that it names lie beside it."""
     video = queries.get_video(video_id=video_id)
-    return HttpResponse(queries.playlist(video=video, name=name), content_type=queries.HLS)
+    return HttpResponse(playback.playlist(video=video, name=name), content_type=queries.HLS)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -249,7 +249,7 @@ def _context(request: HttpRequest, video: Video) -> dict[str, Any]:
         "video": video,
         "look": _LOOK[state],
         "progress": progress,
-        "playback": queries.playback_of(video=video),
+        "playback": playback.playback_of(video=video),
         "is_open": state == VideoState.WORKING,
         "is_uploading": state == VideoState.UPLOADING,
         "length": clock_text(float(video.seconds)) if video.seconds is not None else "",

@@ -12,10 +12,9 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldForeignKeyRawIdWidget
 
 from fatfire.kit.clock import now
-from services.jobs.progress import duration
 from services.media import operations, queries
 from services.media.models import Allowance, Segment, Video, VideoState
-from services.media.timeline import timeline_of
+from services.media.timeline import estimated_usd, timeline_of
 from tenants.admin import LongTableAdmin
 from tenants.models import Tenant
 from tenants.writable_admin import WritableAdmin, WritingForm
@@ -50,8 +49,10 @@ class VideoAdmin(LongTableAdmin):
 
     @display(description="Took")
     def took(self, video: Video) -> str:
-        """Return the time from when the work was asked for to its end, or to now."""
-        return duration(video.asked_at, video.ready_at or now())
+        """Return the time from when the work was asked for until the video was ready."""
+        if video.asked_at is None or video.ready_at is None:
+            return "—"
+        return f"{(video.ready_at - video.asked_at).total_seconds():.1f} s"
 
     def change_view(
         self,
@@ -121,5 +122,5 @@ def _work_on(video: Video) -> dict[str, Any]:
         "cpu_s": (sums["cpu"] or 0) / 1000,
         "fetched": sums["fetched"] or 0,
         "memory_mb": sums["memory"] or 0,
-        "usd": queries.estimated_usd(segments=segments),
+        "usd": estimated_usd(segments=segments),
     }

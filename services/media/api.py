@@ -9,7 +9,7 @@ from fatfire.kit.clock import now
 from fatfire.kit.pagination import paginate
 from fatfire.kit.schemas import PageOf, PageQuery
 from services.accounts.queries import principal_of
-from services.media import operations, queries
+from services.media import operations, playback, queries
 from services.media.schemas import FileIn, PlaybackOut, UploadOut, VideoDetail, VideoIn, VideoOut
 from tenants.isolation import opens_own_transaction, tenant
 
@@ -108,7 +108,7 @@ def retry_video(request: HttpRequest, video_id: UUID) -> VideoDetail:
 def get_playback(request: HttpRequest, video_id: UUID) -> PlaybackOut:
     """Show what of a video can be played by now, by addresses that expire."""
     video = queries.get_video(video_id=video_id)
-    return PlaybackOut.of(queries.playback_of(video=video), queries.playlists_of(video=video))
+    return PlaybackOut.of(playback.playback_of(video=video), playback.playlists_of(video=video))
 
 
 def _detail(video_id: UUID) -> VideoDetail:

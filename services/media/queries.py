@@ -1,21 +1,17 @@
 """Reading videos, in the open scope. Lists come as querysets in no order, to be paginated."""
 
 import datetime as dt
-import re
-from collections.abc import Collection
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Count, Max, Q, QuerySet, Sum
 
-from fatfire.kit.storage import storage
 from services.core import queries as core
 from services.jobs import queries as jobs
 from services.media.jobs import PREPARE
-from services.media.models import Allowance, Captions, Plan, Playlist, Rendition, Segment, Video, VideoState
+from services.media.models import Allowance, Plan, Segment, Video, VideoState
 from services.media.refusals import OF_THE_FILE
 
 if TYPE_CHECKING:
@@ -24,9 +20,8 @@ if TYPE_CHECKING:
 RENDITIONS = ("1080p", "720p", "480p")
 ADDRESS_SECONDS = 6 * 3600
 """For so long an address of a file is good: for as long as anyone watches. (A role's credentials may end sooner.)"""
+MASTER = "master.m3u8"
 MP4, HLS, VTT, JPEG = "video/mp4", "application/vnd.apple.mpegurl", "text/vtt", "image/jpeg"
-_TYPES = {"mp4": MP4, "m4s": "video/iso.segment", "vtt": VTT}
-_NAME_IN_TAG = re.compile(r'URI="([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,136 +165,6 @@ def segments_of(*, video: Video) -> list[Segment]:
 def preparation_job(*, video: Video) -> "Job | None":
     """Return the job with which the work on the video began, last; None before it did."""
     return jobs.newest_jobs(subject_ids=[video.id], kind=PREPARE).get(video.id)
-
-
-# Playing it.
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """Captions to be shown, by their address."""
-
-    url: str
-    language: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """A rendition by its address; `size` in bytes."""
-
-    name: str
-    url: str
-    width: int
-    height: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Playback:
-    """What a player needs. `has_playlist`: it can be played by HLS, from the first segment on; addresses expire."""
-
-    has_playlist: bool
-    poster: str
-    qualities: tuple[Quality, ...]
-    captions: tuple[Track, ...]
-    expires_s: int = ADDRESS_SECONDS
-
-
-def playback_of(*, video: Video) -> Playback:
-    """Return what there is to play by now."""
-    files = storage()
-
-    def address(key: str, content_type: str) -> str:
-        return files.url(key, content_type=content_type, expires_s=ADDRESS_SECONDS)
-
-    made = Rendition.objects.filter(video=video, made_at__isnull=False).order_by("-height", "-width")
-    texts = Captions.objects.filter(video=video).order_by("name")
-    is_ready = video.state == VideoState.READY
-    return Playback(
-        has_playlist=has_playlist(video=video),
-        poster=address(poster_key(video), JPEG) if video.has_poster else "",
-        qualities=tuple(
-            Quality(each.name, address(rendition_key(video, each.name), MP4), each.width, each.height, each.size or 0)
-            for each in (made if is_ready else ())
-        ),
-        captions=tuple(
-            Track(
-                address(captions_key(video, each.name), VTT), each.language, each.title or each.language or "Captions"
-            )
-            for each in texts
-        ),
-    )
-
-
-def has_playlist(*, video: Video) -> bool:
-    """Return whether the video can be played by HLS: its first segment is there, and its pieces still are."""
-    is_kept = video.pieces_deleted_at is None and video.state in {VideoState.WORKING, VideoState.READY}
-    return is_kept and Playlist.objects.filter(video=video, name=MASTER).exists()
-
-
-MASTER = "master.m3u8"
-
-
-def playlists_of(*, video: Video) -> dict[str, str]:
-    """Return all playlists of the video by their names, with addresses in the files' places; none: not by HLS."""
-    if not has_playlist(video=video):
-        return {}
-    signed = _Signed(video)
-    return {each.name: signed.text(each.text) for each in Playlist.objects.filter(video=video).order_by("name")}
-
-
-def playlist(*, video: Video, name: str) -> str:
-    """Return a playlist: other playlists by their names, which lie beside it, and files by their addresses.
-
-    Raises:
-        Playlist.DoesNotExist: there is none of the name, or not any more.
-    """
-    if not has_playlist(video=video):
-        raise Playlist.DoesNotExist
-    return _Signed(video).text(Playlist.objects.get(video=video, name=name).text)
-
-
-class _Signed:
-    """Puts addresses into playlists: one for each file, which is named by each of its ranges."""
-
-    def __init__(self, video: Video) -> None:
-        self._video, self._files = video, storage()
-        self._addresses: dict[str, str] = {}
-
-    def text(self, text: str) -> str:
-        return "\n".join(
-            self._address(line)
-            if line and not line.startswith("#")
-            else _NAME_IN_TAG.sub(lambda found: f'URI="{self._address(found[1])}"', line)
-            for line in text.split("\n")
-        )
-
-    def _address(self, name: str) -> str:
-        kind = name.rpartition(".")[2]
-        if kind == "m3u8":
-            return name
-        if name not in self._addresses:
-            key = captions_key(self._video, name) if kind == "vtt" else piece_key(self._video, name)
-            self._addresses[name] = self._files.url(key, content_type=_TYPES[kind], expires_s=ADDRESS_SECONDS)
-        return self._addresses[name]
-
-
-# What it cost.
-
-USD_PER_GB_SECOND = Decimal("0.0000166667")
-"""Of AWS Lambda on x86, us-east-1. Source: aws.amazon.com/lambda/pricing, read 2026-11."""
-WORKER_GB = Decimal("1.769")
-"""The memory that comes with one core. Source: docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html."""
-
-
-def estimated_usd(*, segments: Collection[Segment]) -> Decimal:
-    """Return what these segments would have cost on Lambda, in US dollars to a millionth: an estimate.
-
-    By what they took here, a core each, without requests, storage and transfer.
-    """
-    seconds = Decimal(sum(each.wall_ms or 0 for each in segments)) / 1000
-    return (seconds * WORKER_GB * USD_PER_GB_SECOND).quantize(Decimal("0.000001"))
 
 
 def plan_of(*, video_id: UUID) -> Plan | None:

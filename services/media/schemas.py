@@ -10,7 +10,8 @@ from pydantic import Field, StringConstraints
 from fatfire.kit.schemas import Body
 from services.media.models import Video, VideoState
 from services.media.operations import Upload, VideoFacts
-from services.media.queries import Playback, Progress
+from services.media.playback import Playback
+from services.media.queries import Progress
 
 
 class VideoIn(Body):

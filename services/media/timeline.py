@@ -1,7 +1,8 @@
 """When each segment of a video was worked on, as a drawing: a row for each, a bar from its beginning to its end."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from services.media.models import Segment, Video
 
@@ -47,3 +48,18 @@ def timeline_of(video: Video, segments: Sequence[Segment]) -> Timeline:
             says = f"Segment {each.number}: {took:.1f} s, {cpu:.1f} s of a core, {each.memory_mb or 0} MB"
         bars.append(Bar(each.number, round(x, 1), row * ROW, round(width, 1), says))
     return Timeline(LABEL + WIDTH, ROW * len(segments), tuple(bars), seconds)
+
+
+USD_PER_GB_SECOND = Decimal("0.0000166667")
+"""Of AWS Lambda on x86, us-east-1. Source: aws.amazon.com/lambda/pricing, read 2026-11."""
+WORKER_GB = Decimal("1.769")
+"""The memory that comes with one core. Source: docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html."""
+
+
+def estimated_usd(*, segments: Collection[Segment]) -> Decimal:
+    """Return what these segments would have cost on Lambda, in US dollars to a millionth: an estimate.
+
+    By what they took here, a core each, without requests, storage and transfer.
+    """
+    seconds = Decimal(sum(each.wall_ms or 0 for each in segments)) / 1000
+    return (seconds * WORKER_GB * USD_PER_GB_SECOND).quantize(Decimal("0.000001"))

@@ -5,7 +5,7 @@ import pytest
 from fatfire.kit.clock import now
 from fatfire.kit.serving import Server
 from services.jobs import queries as jobs
-from services.media import operations, queries
+from services.media import operations, playback
 from services.media.jobs import MAKE_SEGMENT
 from services.media.models import Segment, Video, VideoState
 from tenants.isolation import tenant
@@ -105,7 +105,7 @@ def test_video_is_sent_made_and_watched(site, home, page, sign_in, small_parts, 
 
 def run_due_until_first_segment(home):
     def is_there():
-        return Segment.objects.filter(number=0, made_at__isnull=False).exists() and queries.has_playlist(
+        return Segment.objects.filter(number=0, made_at__isnull=False).exists() and playback.has_playlist(
             video=Video.objects.get()
         )
 

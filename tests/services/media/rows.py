@@ -74,9 +74,7 @@ def ready_video(portfolio: Portfolio | None = None, **said: Any) -> Video:
     Plan.objects.create(video=video, media={}, plan={}, tracks={})
     Rendition.objects.create(video=video, name="480p", width=160, height=90, size=900, made_at=AT)
     Captions.objects.create(video=video, name="captions-2.vtt", language="eng")
-    Playlist.objects.create(
-        video=video, name=queries.MASTER, text='#EXTM3U\n#EXT-X-MEDIA:URI="audio-1.m3u8"\n480p.m3u8\n'
-    )
+    Playlist.objects.create(video=video, name=queries.MASTER, text="#EXTM3U\n480p.m3u8\n")
     for number in range(2):
         Segment.objects.create(
             video=video, number=number, start_s=3.05 * number, length_s=3.05, cost_s=0.5, made_at=AT, started_at=AT,

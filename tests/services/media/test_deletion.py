@@ -4,7 +4,7 @@ import datetime as dt
 
 from fatfire.kit.storage import storage
 from services.jobs.models import Job
-from services.media import operations, queries
+from services.media import operations, playback, queries
 from services.media.jobs import PREPARE
 from services.media.models import Video, VideoState
 from tenants.isolation import tenant
@@ -55,7 +55,7 @@ def test_what_is_old_goes_and_what_was_left_goes_on(home):
         ]
         assert Video.objects.get(state=VideoState.UPLOADING).deleted_at == AT
         ready = Video.objects.get(state=VideoState.READY)
-        assert not queries.has_playlist(video=ready)
+        assert not playback.has_playlist(video=ready)
         assert sorted(Job.objects.values_list("kind", flat=True)) == ["media.delete_video", "media.prepare_video"]
     assert files_of(home.id) == ["480p.mp4", "original"]  # that of the one that is being worked on
 

@@ -9,7 +9,7 @@ from fatfire.kit.storage import StorageUnavailable, storage
 from services.jobs import operations as jobs
 from services.jobs.models import Job
 from services.jobs.queries import due_jobs
-from services.media import operations, queries
+from services.media import operations, playback, queries
 from services.media.jobs import MAKE_SEGMENT, MAKE_TRACKS, PREPARE, TIDY
 from services.media.models import Allowance, Plan, Playlist, Rendition, Segment, Video, VideoState
 from services.media.operations import attempt
@@ -65,7 +65,7 @@ def test_video_is_made_piece_by_piece(home, run_jobs):
         assert list(Segment.objects.order_by("number").values_list("number", flat=True)) == [0, 1, 2]
         made = Rendition.objects.get()
         done = sorted(Job.objects.values_list("kind", "state"))
-        playlist = queries.playlist(video=video, name="480p.m3u8")
+        playlist = playback.playlist(video=video, name="480p.m3u8")
     assert (video.width, video.height, str(video.seconds), video.has_poster) == (160, 90, "6.106", True)
     assert (made.name, made.width, made.height) == ("480p", 160, 90)
     assert done == [
