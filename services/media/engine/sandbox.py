@@ -270,5 +270,5 @@ def is_file_name(name: str) -> bool:
 
 def environment() -> dict[str, str]:
     """Return what Python needs to find itself and us; none of our secrets."""
-    kept = {name: os.environ[name] for name in _PASSED_ENVIRONMENT if name in os.environ}
+    kept = {name: value for name, value in os.environ.items() if name in _PASSED_ENVIRONMENT}
     return {**kept, "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, sys.path)]), "LC_ALL": "C.UTF-8"}
