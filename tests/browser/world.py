@@ -142,7 +142,8 @@ def _portfolio(name: str) -> Portfolio:
 def _fill_troubled() -> None:
     """Fill the household with what makes pages look bad: long names, large amounts, a bank in every state."""
     portfolio = _portfolio("The family's investments and everything else together")
-    fill_with_videos(_portfolio("Company"), at=AT)
+    for each in (portfolio, _portfolio("Company")):
+        fill_with_videos(each, at=AT)
     _begin_deletion(_portfolio("The house by the lake, with all that went on in it over the years"))
     _link(portfolio, "", LinkState.PENDING)
     revoked = _link(portfolio, "Coastal Credit Union", LinkState.REVOKED, read=dt.timedelta(days=23))

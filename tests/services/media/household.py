@@ -45,7 +45,15 @@ def fill_with_videos(portfolio: Portfolio, *, at: dt.datetime) -> None:
         Plan.objects.create(video=video, media={}, plan={}, tracks={})
         for number in range(6):
             made = (
-                {"made_at": at, "started_at": at, "result": {}, "cpu_ms": 9000, "wall_ms": 9400} if number < 4 else {}
+                {
+                    "made_at": at - dt.timedelta(seconds=27 - 9 * number),
+                    "started_at": at - dt.timedelta(seconds=36 - 9 * number),
+                    "result": {},
+                    "cpu_ms": 9000,
+                    "wall_ms": 9400,
+                }
+                if number < 4
+                else {}
             )
             Segment.objects.create(
                 video=video, number=number, start_s=52.0 * number, length_s=52.0, cost_s=10.0, **made
