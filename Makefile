@@ -59,3 +59,4 @@ lock: setup ## Pin the newest versions that pyproject.toml allows.
 	$(COMPILE) pyproject.toml --extra media -c requirements/base.txt -o requirements/media.txt
 	$(COMPILE) pyproject.toml --extra media --extra dev -c requirements/media.txt -o requirements/dev.txt
 	$(COMPILE) --group emulator -o requirements/emulator.txt
+	$(COMPILE) --group samples --no-deps -o requirements/samples.txt

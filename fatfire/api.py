@@ -42,6 +42,7 @@ from services.exchange.api import router as exchange
 from services.insurance.api import router as insurance
 from services.integration.api import router as integration
 from services.jobs.api import router as jobs
+from services.media.api import router as media
 from services.receipts.api import router as receipts
 from services.tax.api import router as tax
 from tenants.permissions import required_role
@@ -168,7 +169,7 @@ api.add_decorator(_bind, mode="view")
 # A path's operations must be in one router, or the first is asked alone: what deletes a portfolio joins what shows it.
 _PORTFOLIO = "/portfolios/{portfolio_id}"
 core.path_operations[_PORTFOLIO].operations += cleanup.path_operations.pop(_PORTFOLIO).operations
-for router in (accounts, core, cleanup, analytics, integration, insurance, receipts, tax, exchange, jobs):
+for router in (accounts, core, cleanup, analytics, integration, insurance, receipts, media, tax, exchange, jobs):
     api.add_router("", router)
 
 

@@ -46,6 +46,7 @@ def use_local_services(arguments: Sequence[str], data_dir: Path = DATA_DIR) -> I
     if not os.environ.get("MASTER_KEY_FILE"):
         _kept_secret(data_dir / "master.key")
         os.environ["MASTER_KEY_FILE"] = str(data_dir / "master.key")
+    os.environ.setdefault("MEDIA_FOLDER", str(data_dir / "media"))
     with EmbeddedPostgres(data_dir / "postgres") as postgres:
         bootstrap_roles(postgres.dsn("postgres", "postgres"), database=DATABASE)
         for variable, role in ROLES.items():

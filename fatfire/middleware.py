@@ -27,7 +27,7 @@ logger = structlog.get_logger(__name__)
 REQUEST_ID_HEADER = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-_NOT_RECORDED = ("/livez", "/readyz", "/static/")
+_NOT_RECORDED = ("/livez", "/readyz", "/static/", "/files/")
 
 
 class RequestMiddleware:

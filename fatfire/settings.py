@@ -36,6 +36,17 @@ class Environment(BaseSettings):
     plaid_secret: SecretStr = SecretStr("")
     plaid_country_codes: list[str] = ["US"]
     rates_url: str = ""
+    media_bucket: str = Field(default="", pattern=r"^[a-z0-9-]*$")
+    media_folder: Path = BASE_DIR / ".data" / "media"
+    media_max_bytes: int = Field(default=10 * 2**30, ge=1)
+    media_max_seconds: int = Field(default=4 * 3600, ge=1)
+    media_max_videos: int = Field(default=200, ge=1)
+    media_parallel: int = Field(default=2, ge=1)
+    media_worker_start_seconds: float = Field(default=0.3, ge=0)
+    keep_originals_days: int = Field(default=90, ge=1)
+    keep_uploads_days: int = Field(default=7, ge=1)
+    aws_region: str = ""
+    aws_endpoint_url: str = ""
     keep_invocations_days: int = Field(default=90, ge=1)
     keep_jobs_days: int = Field(default=90, ge=1)
     jobs_resend_after_seconds: int = Field(default=10, ge=1)
@@ -88,6 +99,7 @@ INSTALLED_APPS = [
     "services.history",
     "services.integration",
     "services.receipts",
+    "services.media",
     "services.insurance",
     "services.tax",
     "services.analytics",
@@ -189,6 +201,19 @@ KEEP_JOBS_DAYS = ENV.keep_jobs_days
 JOBS_RESEND_AFTER_SECONDS = ENV.jobs_resend_after_seconds
 KMS_KEY_ID = ENV.kms_key_id
 MASTER_KEY_FILE = ENV.master_key_file
+MEDIA_BUCKET = ENV.media_bucket
+MEDIA_FOLDER = ENV.media_folder
+# Whose addresses browsers send files to and fetch them from; empty where they are our own.
+MEDIA_ORIGIN = ENV.media_bucket and (
+    ENV.aws_endpoint_url.rstrip("/") or f"https://{ENV.media_bucket}.s3.{ENV.aws_region}.amazonaws.com"
+)
+MEDIA_MAX_BYTES = ENV.media_max_bytes
+MEDIA_MAX_SECONDS = ENV.media_max_seconds
+MEDIA_MAX_VIDEOS = ENV.media_max_videos
+MEDIA_PARALLEL = ENV.media_parallel
+MEDIA_WORKER_START_SECONDS = ENV.media_worker_start_seconds
+KEEP_ORIGINALS_DAYS = ENV.keep_originals_days
+KEEP_UPLOADS_DAYS = ENV.keep_uploads_days
 PLAID_URL = ENV.plaid_url
 PLAID_CLIENT_ID = ENV.plaid_client_id
 PLAID_SECRET = ENV.plaid_secret
@@ -237,15 +262,17 @@ def _mailer(url: SecretStr) -> dict[str, Any]:
 MAILERS = {"default": _mailer(ENV.mail_url)}
 DEFAULT_FROM_EMAIL = ENV.mail_from
 
-# Nothing but our own files, and nothing written into a page but text.
+# Nothing but our own files, the storage's and the CDN's, and nothing written into a page but text.
 _CDN = [f"https://{urlsplit(STATIC_URL).netloc}"] if STATIC_URL.startswith("https:") else []
+_STORAGE = [MEDIA_ORIGIN] if MEDIA_ORIGIN else []
 SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.NONE],
     "script-src": [CSP.SELF, *_CDN],
     "style-src": [CSP.SELF, *_CDN],
-    "img-src": [CSP.SELF, *_CDN],
+    "img-src": [CSP.SELF, *_CDN, *_STORAGE],
+    "media-src": [CSP.SELF, *_STORAGE],
     "font-src": [CSP.SELF, *_CDN],
-    "connect-src": [CSP.SELF, *([WEBSOCKET_URL] if WEBSOCKET_URL else [])],
+    "connect-src": [CSP.SELF, *_STORAGE, *([WEBSOCKET_URL] if WEBSOCKET_URL else [])],
     "form-action": [CSP.SELF],
     "frame-ancestors": [CSP.NONE],
     "base-uri": [CSP.NONE],

@@ -105,6 +105,7 @@ with (BASE_DIR / ".data" / "tests.lock").open("w") as _lock:
     _drop_left_behind()
     _clone(_make_template(), DATABASE)
 os.environ.update(_environment(DATABASE))
+os.environ["MEDIA_FOLDER"] = str(BASE_DIR / ".data" / "tests" / "media")
 _key = BASE_DIR / ".data" / "tests" / "master.key"
 if not _key.exists():
     _key.write_text(hashlib.sha256(b"only for tests").hexdigest())

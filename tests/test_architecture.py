@@ -54,6 +54,7 @@ ACROSS_TENANTS = {
     "services/jobs/operations/running.py": "claims jobs of the platform",
     "services/jobs/operations/sweeping.py": "sweeps the jobs of all tenants",
     "services/jobs/queries.py": "tells the workers of the platform what is due, in every tenant",
+    "services/media/operations/deletion.py": "finds the videos of all tenants that were left or are old",
     "workers/rates.py": "queues the platform's rollup when rates came",
     "workers/runner.py": "records the end of the platform's jobs",
     "workers/schedule.py": "queues the platform's jobs",

@@ -10,6 +10,7 @@ from django.core.management import get_commands
 
 from infra.local import SECRETS
 from services.jobs.jobs import JobKind
+from services.media.engine.refusal import Reason
 from workers.schedule import SCHEDULE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -106,3 +107,10 @@ def test_each_functions_secrets_are_explained():
         if column
     }
     assert explained == {stage: set(names) for stage, names in SECRETS.items()}
+
+
+def test_each_refusal_of_a_video_is_explained():
+    page = (BASE_DIR / "docs" / "media.md").read_text().split("## Refusals")[1]
+    marks = dict(re.findall(r"^\| `([a-z_]+)`( \*)? \|", page, re.MULTILINE))
+
+    assert {code: bool(mark) for code, mark in marks.items()} == {reason.value: reason.may_pass for reason in Reason}

@@ -32,6 +32,7 @@ from psycopg.rows import dict_row
 import services
 from fatfire.kit import http
 from fatfire.kit.serving import Server
+from fatfire.kit.storage import storage
 from services.accounts import sign_in
 from services.accounts.jobs import SEND_SIGN_IN_LINK
 from services.accounts.models import SignInRequest, SignInToken
@@ -46,7 +47,7 @@ from services.history.jobs import ROLL_UP_DUE
 from services.integration import operations as integration
 from services.integration.jobs import REMOVE_LINK, SYNC_LINK
 from services.jobs import operations as jobs
-from services.jobs.jobs import JobKind, Reach
+from services.jobs.jobs import JobKind, Queue, Reach
 from services.jobs.models import Job, JobStep, State
 from services.telemetry.models import RequestCount
 from tenants.isolation import operator, tenant, tenant_or_operator
@@ -55,6 +56,7 @@ from tests.contracts.bank import NOW, TODAY, Bank
 from tests.factories import AT, make_asset, make_portfolio, make_tenant, set_value
 from tests.factories import TODAY as FACTORY_TODAY
 from tests.services.insurance.rows import make_policy
+from tests.services.media import jobs as media
 from tests.services.messaging.smtp import running_mail_server
 from tests.services.receipts.rows import make_receipt
 from tests.slices.linked import account_of, connected_bank, link_bank
@@ -203,6 +205,19 @@ def deletion_of_a_portfolio(bank: Bank) -> Work:
     return Work(job.id, DELETE_PORTFOLIO, linked.tenant_id, at=NOW)
 
 
+def _of_media(queue: Callable[[UUID], UUID]) -> Callable[[Bank], Work]:
+    """Return the scenario that has `queue` queue the job for a tenant; it returns the job's id."""
+
+    def scenario(_: Bank) -> Work:
+        owner = make_tenant()
+        job_id = queue(owner.id)
+        with operator():
+            kind = JobKind.named(Job.objects.get(id=job_id).kind)
+        return Work(job_id, kind, owner.id)
+
+    return scenario
+
+
 SCENARIOS: dict[str, Callable[[Bank], Work]] = {
     SYNC_LINK.name: sync_with_news,
     REMOVE_LINK.name: removal_of_a_link,
@@ -212,6 +227,7 @@ SCENARIOS: dict[str, Callable[[Bank], Work]] = {
     SEND_SIGN_IN_LINK.name: sign_in_link,
     APPLY_RETENTION.name: old_rows,
     DELETE_PORTFOLIO.name: deletion_of_a_portfolio,
+    **{name: _of_media(queue) for name, queue in media.SCENARIOS.items()},
 }
 
 
@@ -246,12 +262,31 @@ def bank(tmp_path, settings, database) -> Iterator[Bank]:
         connected_bank(tmp_path, settings) as running,
     ):
         settings.RATES_URL = rates_server.url
+        settings.MEDIA_FOLDER, settings.MEDIA_WORKER_START_SECONDS = tmp_path / "media", 0.0
         settings.MAILERS = {"default": mail_server.mailer}
         yield running
         http.close_connections()
 
 
-@pytest.fixture(params=["memory", pytest.param("sqs", marks=pytest.mark.xdist_group("lambda")), "lambda"])
+_GROUPS = {"sqs": [pytest.mark.xdist_group("lambda")]}
+
+
+def on_transports(*, thorough: bool) -> pytest.MarkDecorator:
+    """Return what gives a test each kind on each transport.
+
+    Unless it is thorough, those that start the engine come on memory alone: what carries a message and what it has done
+    are independent, and a second of encoding costs what ten other runs do.
+    """
+    pairs = [
+        pytest.param(name, transport, marks=_GROUPS.get(transport, []))
+        for name in KINDS
+        for transport in ("memory", "sqs", "lambda")
+        if thorough or transport == "memory" or JobKind.named(name).queue is not Queue.MEDIA
+    ]
+    return pytest.mark.parametrize(("name", "transport"), pairs, indirect=["transport"])
+
+
+@pytest.fixture
 def transport(request, settings) -> Iterator[Transport]:
     """What carries all messages of the test."""
     with contextlib.ExitStack() as stack:
@@ -329,6 +364,8 @@ BOOKKEEPING = {
 }
 """The only columns of these that count."""
 LEFT_OUT = {"telemetry_invocation"}
+MEASURED = {"media_segment": {"cpu_ms", "wall_ms", "memory_mb"}}
+"""Columns that say what the work took."""
 OPAQUE = {"external_id", "item_id", "cursor"}
 """Columns whose texts are ids that the bank makes up."""
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -353,7 +390,13 @@ def fingerprint(work: Work, admin) -> list[str]:
                 if is_id(column, value):
                     places[value].append(f"{column}@{line}")
         standing = defaultdict(str, {each: digest("\n".join(sorted(found))) for each, found in places.items()})
-    return sorted(written(table, row, standing) for table, row in rows) + shared_rows(admin)
+    return [*sorted(written(table, row, standing) for table, row in rows), *shared_rows(admin), *kept_files(work)]
+
+
+def kept_files(work: Work) -> list[str]:
+    """Return a line for each of the tenant's files: none may be left to which nothing points."""
+    found = storage().list_files(f"{work.seen_in}/")
+    return sorted(f"file {UUID_TEXT.sub('<uuid>', each.key)} {each.size}" for each in found)
 
 
 def tenant_rows(work: Work, admin) -> Iterator[tuple[str, dict[str, object]]]:
@@ -366,7 +409,8 @@ def tenant_rows(work: Work, admin) -> Iterator[tuple[str, dict[str, object]]]:
                 sql.SQL("SELECT * FROM {} WHERE tenant_id = %s").format(sql.Identifier(table)), [work.seen_in]
             )
             for row in cursor.fetchall():
-                yield table, {name: each for name, each in row.items() if name in BOOKKEEPING.get(table, row)}
+                kept = BOOKKEEPING.get(table, row.keys() - MEASURED.get(table, set()))
+                yield table, {name: each for name, each in row.items() if name in kept}
         cursor.execute("SELECT kind, state, error_code FROM jobs_job WHERE id = %s", [work.job_id])
         yield "the job", cursor.fetchone()
 
@@ -443,6 +487,8 @@ def child_settings() -> dict[str, Any]:
         "MAILERS": django_settings.MAILERS,
         "ENVIRONMENT": django_settings.ENVIRONMENT,
         "QUEUE_BROKERS": django_settings.QUEUE_BROKERS,
+        "MEDIA_FOLDER": str(django_settings.MEDIA_FOLDER),
+        "MEDIA_WORKER_START_SECONDS": django_settings.MEDIA_WORKER_START_SECONDS,
     }
 
 
@@ -503,7 +549,7 @@ def chosen(count: int, most: int | None) -> list[int]:
     return sorted({round(each * (count - 1) / (most - 1)) for each in range(most)})
 
 
-@pytest.mark.parametrize("name", KINDS)
+@on_transports(thorough=False)
 def test_job_delivered_twice_leaves_the_same_rows(name, bank, transport, admin):
     scenario = scenario_of(name)
     expected = clean_run(scenario, bank, transport, admin)
@@ -512,7 +558,7 @@ def test_job_delivered_twice_leaves_the_same_rows(name, bank, transport, admin):
     assert deliver_twice_at_once(scenario, bank, transport, admin) == expected
 
 
-@pytest.mark.parametrize("name", KINDS)
+@on_transports(thorough=False)
 def test_job_killed_anywhere_leaves_the_same_rows(name, bank, transport, admin, forker):
     points = kill_everywhere(scenario_of(name), bank, transport, admin, forker, most=QUICK_POINTS[transport.name])
 
@@ -520,7 +566,7 @@ def test_job_killed_anywhere_leaves_the_same_rows(name, bank, transport, admin, 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", KINDS)
+@on_transports(thorough=True)
 def test_job_killed_at_every_point_leaves_the_same_rows(name, bank, transport, admin, forker):
     kill_everywhere(scenario_of(name), bank, transport, admin, forker)
 

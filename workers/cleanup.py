@@ -42,6 +42,12 @@ def delete_portfolio_history(job: ClaimedJob) -> Output:
     return operations.delete_portfolio_history(job=job)
 
 
+@task(jobs.DELETE_PORTFOLIO, jobs.DELETE_VIDEOS)
+def delete_videos(job: ClaimedJob) -> Output:
+    """Delete a portfolio's videos."""
+    return operations.delete_videos(job=job)
+
+
 @task(jobs.DELETE_PORTFOLIO, "delete_portfolio")
 def delete_portfolio(job: ClaimedJob) -> Output:
     """Delete a portfolio's own row."""

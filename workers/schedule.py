@@ -10,6 +10,7 @@ from services.exchange.jobs import LOAD_RATES
 from services.history.jobs import ROLL_UP_DUE
 from services.jobs import operations as jobs
 from services.jobs.jobs import JobKind
+from services.media.jobs import DELETE_STRAYS, TIDY
 from tenants.isolation import operator
 
 
@@ -52,6 +53,8 @@ SCHEDULE = (
     # Somewhere midnight passes every quarter of an hour: time zones differ by as little.
     Entry(dt.timedelta(minutes=15), ROLL_UP_DUE),
     Entry(dt.timedelta(days=1), APPLY_RETENTION),
+    Entry(dt.timedelta(minutes=1), TIDY),
+    Entry(dt.timedelta(days=1), DELETE_STRAYS),
 )
 
 

@@ -1,5 +1,5 @@
 """All tasks, for a worker to import; nothing else imports them."""
 
-from workers import bank_sync, cleanup, history_rollup, rates, sign_in
+from workers import bank_sync, cleanup, history_rollup, media, rates, sign_in
 
-__all__ = ["bank_sync", "cleanup", "history_rollup", "rates", "sign_in"]
+__all__ = ["bank_sync", "cleanup", "history_rollup", "media", "rates", "sign_in"]

@@ -73,6 +73,8 @@ def settings(*, environment: str) -> dict[str, Any]:
                         _entry("Linked accounts", "link", "integration_linkedaccount_changelist"),
                         _entry("Policies", "umbrella", "insurance_policy_changelist"),
                         _entry("Receipts", "receipt", "receipts_receipt_changelist"),
+                        _entry("Videos", "movie", "media_video_changelist"),
+                        _entry("Video allowances", "speed", "media_allowance_changelist"),
                         _entry("Tax years", "request_quote", "tax_taxyear_changelist"),
                         _entry("Exchange rates", "currency_exchange", "rates"),
                     ],

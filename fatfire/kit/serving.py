@@ -23,8 +23,10 @@ class PortTaken(RuntimeError):
 class Server:
     """A WSGI application served by a daemon thread until `close()`. Can be used as a context manager."""
 
-    def __init__(self, application: "WSGIApplication", port: int) -> None:
-        """Listen on `port`; 0 takes a free one.
+    def __init__(
+        self, application: "WSGIApplication", port: int, *, largest_request_bytes: int = LARGEST_REQUEST_BYTES
+    ) -> None:
+        """Listen on `port`; 0 takes a free one. A larger request is refused.
 
         Raises:
             PortTaken: another program listens there.
@@ -35,7 +37,7 @@ class Server:
             application,
             sockets=[listening],
             threads=THREADS,
-            max_request_body_size=LARGEST_REQUEST_BYTES,
+            max_request_body_size=largest_request_bytes,
             clear_untrusted_proxy_headers=True,
             ident=None,
         )

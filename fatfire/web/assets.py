@@ -19,6 +19,7 @@ from fatfire.web.amounts import amount_field, with_amounts
 from fatfire.web.flash import see_other
 from fatfire.web.forms import CurrencyField, FormPage, attempt, day_field, is_saved, name_field
 from fatfire.web.shell import may_write, shell_of, show, show_form
+from fatfire.web.videos import videos_about
 from services.core import operations, queries
 from services.core.models import MANUAL, Asset, AssetKind, Portfolio, Side, Valuation
 from tenants.permissions import Role, requires
@@ -188,6 +189,8 @@ def show_one(request: HttpRequest, asset_id: UUID) -> HttpResponse:
         form=form,
         values=values.items,
         next_cursor=values.next_cursor,
+        videos=videos_about(asset_id=asset.id),
+        about=f"asset {asset.id}",
         may_write=may_write(request),
     )
 

@@ -22,6 +22,7 @@ from fatfire.web.forms import CurrencyField, FormPage, attempt, choice_field, da
 from fatfire.web.records import Line, RecordPage, ask_and_delete, day_line, show_record
 from fatfire.web.shell import may_write, shell_of, show, show_form
 from fatfire.web.templatetags.money import day, money, money_text
+from fatfire.web.videos import videos_about
 from services.core import queries as core
 from services.core.models import Portfolio
 from services.insurance import operations, queries
@@ -137,7 +138,9 @@ def show_one(request: HttpRequest, policy_id: UUID) -> HttpResponse:
     """Show all that is known of a policy."""
     policy = queries.get_policy(policy_id=policy_id)
     shell = shell_of(request, _ACTIVE)
-    return show_record(request, shell, _record(policy, shell.portfolio_of(policy)))
+    record = _record(policy, shell.portfolio_of(policy))
+    videos = videos_about(policy_id=policy_id)
+    return show_record(request, shell, record, videos=videos, about=f"policy {policy_id}")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -50,9 +51,9 @@ class RecordPage:
         return reverse(f"delete-{self.noun}", args=[self.id])
 
 
-def show_record(request: HttpRequest, shell: Shell, record: RecordPage) -> HttpResponse:
-    """Show the record's facts, and to whom may change it how."""
-    return show(request, "web/record.html", shell, record=record, may_write=may_write(request))
+def show_record(request: HttpRequest, shell: Shell, record: RecordPage, **more: Any) -> HttpResponse:
+    """Show the record's facts, and to whom may change it how; `more` is for what else the page shows."""
+    return show(request, "web/record.html", shell, record=record, may_write=may_write(request), **more)
 
 
 def ask_and_delete(

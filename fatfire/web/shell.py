@@ -67,6 +67,7 @@ MENU = (
         (
             Entry("insurance", "Insurance", "umbrella"),
             Entry("receipts", "Receipts", "receipt"),
+            Entry("videos", "Videos", "video"),
             Entry("tax", "Taxation", "scroll-text"),
         ),
     ),

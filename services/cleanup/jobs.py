@@ -9,6 +9,7 @@ REMOVE_LINKS = "remove_links"
 DELETE_ASSETS = "delete_assets"
 DELETE_ASSET_HISTORY = "delete_asset_history"
 DELETE_PORTFOLIO_HISTORY = "delete_portfolio_history"
+DELETE_VIDEOS = "delete_videos"
 DELETE_PORTFOLIO = JobKind(
     "cleanup.delete_portfolio",
     time_limit_s=900,
@@ -18,7 +19,8 @@ DELETE_PORTFOLIO = JobKind(
         Step(DELETE_ASSETS, (REMOVE_LINKS,)),
         Step(DELETE_ASSET_HISTORY, (DELETE_ASSETS,)),
         Step(DELETE_PORTFOLIO_HISTORY, (DELETE_ASSETS,)),
-        Step("delete_portfolio", (DELETE_ASSET_HISTORY, DELETE_PORTFOLIO_HISTORY)),
+        Step(DELETE_VIDEOS, (DELETE_ASSETS,)),
+        Step("delete_portfolio", (DELETE_ASSET_HISTORY, DELETE_PORTFOLIO_HISTORY, DELETE_VIDEOS)),
     ),
 )
 """The subject is a portfolio. Asset rows go with their history, which hangs on them."""

@@ -17,6 +17,7 @@ from services.cleanup.jobs import (
     DELETE_ASSETS,
     DELETE_PORTFOLIO,
     DELETE_PORTFOLIO_HISTORY,
+    DELETE_VIDEOS,
     REMOVE_LINKS,
 )
 from services.core import operations as core
@@ -26,6 +27,8 @@ from services.integration import operations as integration
 from services.integration import queries as integration_queries
 from services.jobs import operations as jobs
 from services.jobs.operations import ClaimedJob, Progress
+from services.media import operations as media
+from services.media import queries as media_queries
 from services.messaging import operations as messaging
 from services.receipts import operations as receipts
 from services.telemetry import operations as telemetry
@@ -100,9 +103,10 @@ def request_portfolio_deletion(*, portfolio_id: UUID, at: dt.datetime) -> "Job":
         return job if job.finished_at is None else jobs.retry_job(job_id=job.id, at=at)
     integration.stop_syncs(portfolio_id=portfolio_id, at=at)
     named = {"portfolio": marked.name} if marked else {}  # else retention took the job that knew it
-    links = {"links": contents.pop("links")}
+    links, videos = {"links": contents.pop("links")}, {"videos": contents.pop("videos")}
     inputs: dict[str, dict[str, Any]] = {step.name: named for step in DELETE_PORTFOLIO.steps}
     inputs |= {REMOVE_LINKS: {**named, **links}, DELETE_ASSETS: {**named, **contents}}
+    inputs[DELETE_VIDEOS] = {**named, **videos}
     return jobs.enqueue(kind=DELETE_PORTFOLIO, subject_id=portfolio_id, at=at, inputs=inputs)
 
 
@@ -184,6 +188,26 @@ def delete_portfolio_history(*, job: ClaimedJob) -> dict[str, int]:
     return _delete(job, {"portfolio_days": history.delete_portfolio_days, "rollup_states": history.delete_rollup_state})
 
 
+def delete_videos(*, job: ClaimedJob) -> dict[str, int]:
+    """Delete the portfolio's videos with their files, with no transaction open meanwhile. Repeatable.
+
+    Raises:
+        PortfolioNotBeingDeleted: it is kept.
+        StorageUnavailable: try again later.
+    """
+    deleted = {"videos": 0, "files": 0, **job.output}
+    while True:
+        with tenant(job.tenant):
+            core.require_deletion(portfolio_id=job.subject)
+            video_id = media_queries.video_to_delete(portfolio_id=job.subject)
+            job.progress.report(deleted["videos"], note=_NOTES[DELETE_VIDEOS], output=deleted)
+        if video_id is None:
+            return deleted
+        at = job.started_at
+        files = media.run_deletion(tenant_id=job.tenant, video_id=video_id, progress=job.progress, at=at)
+        deleted = {"videos": deleted["videos"] + 1, "files": deleted["files"] + files}
+
+
 def delete_portfolio(*, job: ClaimedJob) -> dict[str, int]:
     """Delete the portfolio itself. Repeatable: of one that is gone nothing is left to do.
 
@@ -203,6 +227,7 @@ _NOTES = {
     DELETE_ASSETS: "Deleting assets",
     DELETE_ASSET_HISTORY: "Deleting the assets' history",
     DELETE_PORTFOLIO_HISTORY: "Deleting the portfolio's history",
+    DELETE_VIDEOS: "Deleting the videos",
 }
 
 

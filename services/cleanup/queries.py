@@ -9,6 +9,7 @@ from services.core import queries as core
 from services.insurance import queries as insurance
 from services.integration import queries as integration
 from services.jobs import queries as jobs
+from services.media import queries as media
 from services.receipts import queries as receipts
 
 if TYPE_CHECKING:
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 
 def portfolio_contents(*, portfolio_id: UUID) -> dict[str, int]:
-    """Return how many links (in use), assets, transactions, policies and receipts a portfolio that is shown has."""
+    """Return how many links (in use), assets, transactions, policies, receipts and videos a shown portfolio has."""
     return {
         "links": len(integration.links_to_end(portfolio_id=portfolio_id)),
         "assets": core.list_assets(portfolio_id=portfolio_id).count(),
         "transactions": core.transaction_count(portfolio_id=portfolio_id),
         "policies": insurance.list_policies(portfolio_id=portfolio_id).count(),
         "receipts": receipts.list_receipts(portfolio_id=portfolio_id).count(),
+        "videos": media.video_count(portfolio_id=portfolio_id),
     }
 
 

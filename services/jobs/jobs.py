@@ -13,6 +13,7 @@ class Queue(StrEnum):
     DEFAULT = "default"
     BANK_SYNC = "bank_sync"
     HISTORY = "history"
+    MEDIA = "media"
 
 
 class Reach(StrEnum):

@@ -48,7 +48,13 @@ def duration(start: dt.datetime | None, end: dt.datetime) -> str:
     """Return the time between in words that fit a column; a dash for what hasn't begun."""
     if start is None:
         return "—"
-    seconds = max((end - start).total_seconds(), 0)
+    return duration_of(max((end - start).total_seconds(), 0))
+
+
+def duration_of(seconds: float | None) -> str:
+    """Return a time in words that fit a column; empty when it isn't known."""
+    if seconds is None:
+        return ""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)

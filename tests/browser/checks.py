@@ -15,7 +15,7 @@ from tests.browser.catalogue import Look
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SIZES = {"desk": {"width": 1280, "height": 860}, "phone": {"width": 360, "height": 740}}
 MOST_BYTES = 40_000
-"""Of all that a page loads beside its own words and the font, compressed."""
+"""Of all that a page loads beside its own words, people's own files and the font, compressed."""
 
 _SHOWN = (("light", "desk", RULES), ("dark", "phone", RULES))
 _ALSO_SHOWN = (("light", "phone", ["color-contrast"]), ("dark", "desk", ["color-contrast"]))
@@ -188,9 +188,10 @@ def _faults_as_shown(page: Page, width: int, rules: list[str]) -> list[str]:
 
 
 def _weight(seen: Visit, files: list[str]) -> int:
-    """Return the compressed size of the styles, scripts and pictures."""
+    """Return the compressed size of the styles, scripts and pictures, but for what people have sent themselves."""
     origin = urljoin(seen.page.url, "/")
-    return sum(_size(seen.page, each) for each in set(files) if each.startswith(origin) and not each.endswith(".woff2"))
+    ours = {each for each in files if each.startswith(origin) and not each.startswith(f"{origin}files/")}
+    return sum(_size(seen.page, each) for each in ours if not each.endswith(".woff2"))
 
 
 _SIZES: dict[str, int] = {}

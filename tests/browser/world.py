@@ -38,6 +38,7 @@ from tenants.isolation import operator, tenant
 from tenants.models import Membership, Tenant, User
 from tenants.permissions import Role
 from tests.browser.catalogue import Look
+from tests.services.media.household import fill_with_videos, send_a_video
 from workers import tasks  # noqa: F401  # registers the operations
 from workers.runner import run_due
 
@@ -74,7 +75,10 @@ def running_world(application, folder: Path) -> Iterator[World]:
     present = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: AT), UTC=dt.UTC)
     with patch.object(clock, "dt", present), serve(folder / "bank.sqlite3", 0) as bank:
         plaid = {"PLAID_URL": bank.url, "PLAID_CLIENT_ID": CLIENT_ID, "PLAID_SECRET": SecretStr(SECRET)}
-        with override_settings(ROOT_URLCONF="tests.browser.planted", **plaid), Server(application, 0) as server:
+        with (
+            override_settings(ROOT_URLCONF="tests.browser.planted", **plaid),
+            Server(application, 0, largest_request_bytes=1 << 30) as server,
+        ):
             yield _world(server.url)
         http.close_connections()
     for connection in connections.all(initialized_only=True):
@@ -84,6 +88,7 @@ def running_world(application, folder: Path) -> Iterator[World]:
 def _world(url: str) -> World:
     demo.load_rates(at=AT)
     home = demo.seed(demo.HOUSEHOLDS[0], at=AT)
+    send_a_video(home.id, at=AT)
     run_due(now=lambda: AT)
     tenants = {
         "owner": home,
@@ -137,7 +142,8 @@ def _portfolio(name: str) -> Portfolio:
 def _fill_troubled() -> None:
     """Fill the household with what makes pages look bad: long names, large amounts, a bank in every state."""
     portfolio = _portfolio("The family's investments and everything else together")
-    _portfolio("Company")
+    for each in (portfolio, _portfolio("Company")):
+        fill_with_videos(each, at=AT)
     _begin_deletion(_portfolio("The house by the lake, with all that went on in it over the years"))
     _link(portfolio, "", LinkState.PENDING)
     revoked = _link(portfolio, "Coastal Credit Union", LinkState.REVOKED, read=dt.timedelta(days=23))

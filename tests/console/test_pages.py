@@ -26,6 +26,7 @@ from services.core.models import Asset
 from services.insurance.models import Policy
 from services.integration.admin import LinkedAccountAdmin
 from services.integration.models import LinkedAccount
+from services.media.models import Allowance
 from services.receipts.models import Receipt
 from services.tax.models import TaxYear
 from tenants.admin import ConsoleAdmin, TenantRowAdmin, secret_fields
@@ -151,7 +152,7 @@ def test_there_are_tenants_rows_to_name():
 @every_model
 def test_only_what_may_be_written_has_a_form(client, home, model):
     model_admin, row = site._registry[model], add_row(model, home)
-    records = {Policy, Receipt, TaxYear}
+    records = {Allowance, Policy, Receipt, TaxYear}
     may_add = model in {User, Membership, *records}
     may_change = model in {Tenant, User, Membership, *records}
 

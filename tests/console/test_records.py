@@ -4,6 +4,7 @@ import pytest
 from django.contrib import admin
 
 from services.insurance.models import Policy
+from services.media.models import Allowance
 from services.receipts.models import Receipt
 from services.tax.models import TaxYear
 from tenants import isolation
@@ -41,7 +42,7 @@ def owners(home, portfolio):
 def test_these_are_all_that_may_be_written(client):
     assert client.get("/admin/").status_code == 200
     assert {model for model, each in admin.site._registry.items() if isinstance(each, WritableAdmin)} == {
-        Policy, Receipt, TaxYear,
+        Allowance, Policy, Receipt, TaxYear,
     }  # fmt: skip
 
 

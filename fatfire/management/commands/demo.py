@@ -16,13 +16,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.utils.csp import CSP
 from pydantic import SecretStr
 
 from fatfire import demo
 from fatfire.kit import clock
 from fatfire.kit.errors import DomainError
-from fatfire.kit.serving import PortTaken, Server
+from fatfire.kit.serving import LARGEST_REQUEST_BYTES, PortTaken, Server
 from fatfire.kit.sockets import SocketServer
 from services.integration.sandbox import app as simulator
 from services.integration.sandbox.server import serve
@@ -106,9 +105,10 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         at = clock.now()
         try:
+            largest = settings.MEDIA_MAX_BYTES + LARGEST_REQUEST_BYTES  # here files come through us
             with (
                 _only_one(_data_dir()),
-                Server(application, port) as web,
+                Server(application, port, largest_request_bytes=largest) as web,
                 SocketServer(receive) as sockets,
                 _bank(None),
                 worker_and_scheduler(),
@@ -157,7 +157,7 @@ class Command(BaseCommand):
 
 def _let_pages_listen(sockets: SocketServer) -> None:
     settings.WEBSOCKET_URL, settings.WEBSOCKET_ENDPOINT = sockets.url, sockets.endpoint
-    settings.SECURE_CSP = {**settings.SECURE_CSP, "connect-src": [CSP.SELF, sockets.url]}
+    settings.SECURE_CSP = {**settings.SECURE_CSP, "connect-src": [*settings.SECURE_CSP["connect-src"], sockets.url]}
     # The stand-in asks for no signature, but boto3 sends nothing without one.
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
         os.environ.setdefault(name, "laptop")

@@ -13,6 +13,7 @@ from services.history.operations import roll_up_portfolio
 from services.integration.models import Link, LinkedAccount, LinkState
 from tests.factories import AT, TODAY, make_asset, make_portfolio, make_transaction, set_value
 from tests.services.insurance.rows import make_policy
+from tests.services.media.rows import ready_video
 from tests.services.receipts.rows import make_receipt
 
 
@@ -30,6 +31,7 @@ def full_portfolio(*, name: str = "Family", days: int = 3) -> UUID:
     make_transaction(account, amount="-1.00")
     make_policy(portfolio, asset_id=house.id, sum_insured=Decimal(1000))
     make_receipt(portfolio, transaction_id=paid.id)
+    ready_video(portfolio, asset_id=house.id)
     link = Link.objects.create(portfolio=portfolio, provider="plaid", state=LinkState.REMOVED, created_at=AT)
     LinkedAccount.objects.create(link=link, asset=account, external_id=str(account.id))
     LinkedAccount.objects.create(link=link, external_id=f"left out of {link.id}")

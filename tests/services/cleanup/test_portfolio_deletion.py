@@ -91,7 +91,7 @@ def test_nothing_of_the_portfolio_is_left_and_of_another_everything(home, portfo
     assert 0 not in filled.values(), "a model hangs on portfolios of which full_portfolio() makes no row"
 
     job = request(home, portfolio_id)
-    assert run(home, job) == 5
+    assert run(home, job) == 6
 
     assert state_of(home, job) == "succeeded"
     with tenant(home):
@@ -109,13 +109,16 @@ def test_each_step_tells_what_it_was_given_and_what_it_did(home, portfolio_id):
     assert [step.input for step in steps.values()] == [
         {"portfolio": "Family", "links": 0},
         {"portfolio": "Family", "assets": 2, "transactions": 2, "policies": 1, "receipts": 1},
-        *([{"portfolio": "Family"}] * 3),
+        *([{"portfolio": "Family"}] * 2),
+        {"portfolio": "Family", "videos": 1},
+        {"portfolio": "Family"},
     ]
     assert [step.output for step in steps.values()] == [
         {"links": 0},
         {"receipts": 1, "policies": 1, "linked_accounts": 2, "links": 1, "transactions": 2, "values": 4},
         {"asset_days": 6, "assets": 2},
         {"portfolio_days": 3, "rollup_states": 1},
+        {"videos": 1, "files": 0},
         {"portfolios": 1},
     ]
     assert steps["delete_asset_history"].started_at == steps["delete_portfolio_history"].started_at == AT
@@ -265,20 +268,20 @@ def test_failed_step_is_caught_and_tried_again_from_there(home, portfolio_id, mo
     run(home, job)
 
     assert state_of(home, job) == "failed"
-    assert list(states_of(home, job).values()) == ["succeeded", "failed", "blocked", "blocked", "blocked"]
+    assert list(states_of(home, job).values()) == ["succeeded", "failed", *["blocked"] * 4]
     failed = steps_of(home, job)["delete_assets"]
     assert (failed.error_code, failed.output["transactions"]) == ("internal_error", 2)
     with tenant(home):
         assert not Transaction.objects.exists()
 
     assert request(home, portfolio_id).id == job.id  # asked again, it goes on
-    assert list(states_of(home, job).values()) == ["succeeded", "queued", "blocked", "blocked", "blocked"]
+    assert list(states_of(home, job).values()) == ["succeeded", "queued", *["blocked"] * 4]
     run(home, job)
 
     assert state_of(home, job) == "succeeded"
     steps = steps_of(home, job)
     assert steps["delete_assets"].output["transactions"] == 2  # those that went before the failure count
-    assert [step.attempts for step in steps.values()] == [1, 2, 1, 1, 1]
+    assert [step.attempts for step in steps.values()] == [1, 2, 1, 1, 1, 1]
 
 
 def test_failed_branch_stops_the_other_and_both_are_resumed(home, portfolio_id, monkeypatch):
@@ -286,11 +289,18 @@ def test_failed_branch_stops_the_other_and_both_are_resumed(home, portfolio_id, 
     run(home, job, steps=2)
     break_once(monkeypatch, operations.history, "delete_asset_days")
     run(home, job)
-    assert list(states_of(home, job).values()) == ["succeeded", "succeeded", "failed", "cancelled", "blocked"]
+    assert list(states_of(home, job).values()) == [
+        "succeeded",
+        "succeeded",
+        "failed",
+        "cancelled",
+        "cancelled",
+        "blocked",
+    ]
 
     with tenant(home):
         jobs.retry_job(job_id=job.id, at=AT)
-    assert run(home, job) == 3
+    assert run(home, job) == 4
 
     assert state_of(home, job) == "succeeded"
 
@@ -319,7 +329,7 @@ def test_cancelled_it_stops_at_the_next_batch_and_can_be_resumed(home, portfolio
     run(home, job)
 
     assert state_of(home, job) == "cancelled"
-    assert list(states_of(home, job).values()) == ["succeeded", *["cancelled"] * 4]
+    assert list(states_of(home, job).values()) == ["succeeded", *["cancelled"] * 5]
     assert steps_of(home, job)["delete_assets"].output["transactions"] == 1
     with tenant(home):
         assert Transaction.objects.count() == 1  # the batch under way was undone

@@ -1,0 +1,198 @@
+"""What runs in the confined child process: one piece of work, then the end. Started by `sandbox`, never by hand."""
+
+import os
+import resource
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import av
+import av.logging
+import av.subtitles.stream  # av imports it when a file has captions, and then no file can be opened any more
+import av.subtitles.subtitle
+
+from services.media.engine import pipe
+from services.media.engine.assemble import assemble
+from services.media.engine.audio import TrackResult
+from services.media.engine.index import read_index
+from services.media.engine.inspection import inspect
+from services.media.engine.limits import Confinement, Limits
+from services.media.engine.media import Media
+from services.media.engine.plan import Plan, Wanted, make_plan
+from services.media.engine.poster import make_poster
+from services.media.engine.reader import Reader
+from services.media.engine.refusal import Reason, Refused
+from services.media.engine.segment import SegmentResult, transcode_segment
+from services.media.engine.tracks import transcode_tracks
+from services.media.engine.wire import Json, from_json, to_json
+
+COMPLAINTS = 1 << 18
+
+
+class Guard:
+    """The guarding process, from the inside: the only way to read or write anything."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def ask(self, message: dict[str, Json]) -> bytes:
+        """Return the bytes that answer a message."""
+        pipe.send(self._connection, message)
+        return pipe.receive(self._connection)[1]
+
+    def save(self, name: str, content: bytes) -> None:
+        """Let a file be kept."""
+        pipe.send(self._connection, {"save": name}, content)
+
+    def load(self, name: str) -> bytes:
+        """Return a file that was kept."""
+        return self.ask({"load": name})
+
+    def progress(self, done: int) -> None:
+        """Tell how far the work is."""
+        pipe.send(self._connection, {"progress": done})
+
+
+class GuardedSource:
+    """A source that the guarding process reads for us."""
+
+    def __init__(self, guard: Guard, size: int) -> None:
+        self._guard, self.size = guard, size
+
+    def read_range(self, start: int, length: int) -> bytes:
+        """Return the bytes from `start` on."""
+        return self._guard.ask({"read": [start, length]})
+
+
+class SharedFile:
+    """A position of its own in a file that was opened before the confinement."""
+
+    def __init__(self, descriptor: int, *, writes: bool) -> None:
+        self._descriptor, self._writes, self._position = descriptor, writes, 0
+
+    def readable(self) -> bool:
+        """Return whether it is opened for reading."""
+        return not self._writes
+
+    def writable(self) -> bool:
+        """Return whether it is opened for writing."""
+        return self._writes
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, length: int) -> bytes:
+        """Return the next bytes."""
+        content = os.pread(self._descriptor, length, self._position)
+        self._position += len(content)
+        return content
+
+    def write(self, content: bytes) -> int:
+        """Write all of it."""
+        view = memoryview(content)
+        while view:
+            count = os.pwrite(self._descriptor, view, self._position)
+            self._position += count
+            view = view[count:]
+        return len(content)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move."""
+        size = os.fstat(self._descriptor).st_size
+        self._position = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size}[whence] + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Return where the next read or write begins."""
+        return self._position
+
+    def close(self) -> None:
+        """Leave the file open: it is the guarding process's."""
+
+
+def confine(confinement: Confinement, *, writes_file: bool = False) -> None:
+    """Give up what the work doesn't need: memory, processor time, core dumps, files that aren't open, sockets.
+
+    With no descriptor to be had, neither a file nor a socket can be opened, whatever a decoder is talked into.
+    """
+    memory = confinement.memory_mb << 20
+    free = os.dup(0)
+    os.close(free)
+    limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, memory), (resource.RLIMIT_NOFILE, free)]
+    if not writes_file:
+        limits.append((resource.RLIMIT_FSIZE, COMPLAINTS))  # what it says on stderr is a file of ours
+    for kind, most in limits:
+        resource.setrlimit(kind, (most, most))
+    # Not the same for both, or the end would be a SIGKILL, which says nothing.
+    resource.setrlimit(resource.RLIMIT_CPU, (confinement.cpu_seconds, confinement.cpu_seconds + 1))
+
+
+def _work(request: dict[str, Any], guard: Guard) -> object:
+    tasks: dict[str, Callable[[dict[str, Any], Guard], object]] = {
+        "inspect": lambda said, guard: inspect(_reader(said, guard), from_json(Limits, said["limits"])),
+        "plan": _plan,
+        "segment": lambda said, guard: transcode_segment(
+            _reader(said, guard), from_json(Plan, said["plan"]), said["number"], guard.save, guard.progress
+        ),
+        "tracks": lambda said, guard: transcode_tracks(
+            _reader(said, guard),
+            from_json(Media, said["media"]),
+            wanted=from_json(Wanted, said["wanted"]),
+            limits=from_json(Limits, said["limits"]),
+            save=guard.save,
+            progress=guard.progress,
+        ),
+        "poster": lambda said, guard: guard.save(
+            "poster.jpg", make_poster(_reader(said, guard), from_json(Media, said["media"]))
+        ),
+        "assemble": _assemble,
+    }
+    return tasks[request["task"]](request, guard)
+
+
+def _reader(request: dict[str, Any], guard: Guard) -> Reader:
+    return Reader(GuardedSource(guard, request["size"]))
+
+
+def _assemble(request: dict[str, Any], guard: Guard) -> None:
+    assemble(
+        plan=from_json(Plan, request["plan"]),
+        output=request["output"],
+        results=[from_json(SegmentResult, each) for each in request["results"]],
+        audio=[from_json(TrackResult, each) for each in request["audio"]],
+        load=guard.load,
+        file=SharedFile(request["file"], writes=True),
+        open_again=lambda url, flags, options: SharedFile(request["file"], writes=False),
+    )
+
+
+def _plan(request: dict[str, Any], guard: Guard) -> Plan:
+    media, limits = from_json(Media, request["media"]), from_json(Limits, request["limits"])
+    index = read_index(_reader(request, guard), media, limits)
+    return make_plan(media, index, from_json(Wanted, request["wanted"]))
+
+
+def main(descriptor: int) -> None:
+    """Do what the guarding process asks for, and answer it."""
+    av.logging.set_level(av.logging.ERROR)
+    connection = socket.socket(fileno=descriptor)
+    guard = Guard(connection)
+    request, _ = pipe.receive(connection)
+    confine(from_json(Confinement, request["confinement"]), writes_file="file" in request)
+    try:
+        answer: dict[str, Json] = {"done": to_json(_work(request, guard))}
+    except Refused as refused:
+        answer = {"refused": refused.reason.value, "detail": refused.detail}
+    except MemoryError as error:
+        answer = {"refused": Reason.TOO_MUCH_MEMORY.value, "detail": str(error)}
+    except av.FFmpegError as error:
+        answer = {"refused": Reason.DAMAGED.value, "detail": str(error)}
+    except pipe.Closed:
+        return
+    pipe.send(connection, answer)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

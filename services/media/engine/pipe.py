@@ -1,0 +1,57 @@
+"""Messages between a piece of work and the process that guards it: JSON and bytes, never pickles."""
+
+import json
+import socket
+import struct
+
+from services.media.engine.wire import Json
+
+_HEAD = struct.Struct(">II")
+_MOST_JSON = 64 << 20
+_MOST_BYTES = 1 << 30
+
+
+class Closed(Exception):
+    """The other side is gone."""
+
+
+class Nonsense(Exception):
+    """What came isn't a message."""
+
+
+def send(connection: socket.socket, message: dict[str, Json], content: bytes = b"") -> None:
+    """Send a message with some bytes."""
+    text = json.dumps(message).encode()
+    connection.sendall(_HEAD.pack(len(text), len(content)) + text)
+    connection.sendall(content)
+
+
+def receive(connection: socket.socket) -> tuple[dict[str, Json], bytes]:
+    """Return the next message and its bytes.
+
+    Raises:
+        Closed: there won't be one.
+        Nonsense: it isn't one, or too large for one.
+        TimeoutError: none came in the connection's time.
+    """
+    text_size, size = _HEAD.unpack(_exactly(connection, _HEAD.size))
+    if text_size > _MOST_JSON or size > _MOST_BYTES:
+        raise Nonsense("a message is too large")
+    try:
+        message = json.loads(_exactly(connection, text_size))
+    except ValueError as error:
+        raise Nonsense(str(error)) from error
+    if not isinstance(message, dict):
+        raise Nonsense("a message isn't an object")
+    return message, _exactly(connection, size)
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    content = bytearray(size)
+    view, at = memoryview(content), 0
+    while at < size:
+        count = connection.recv_into(view[at:])
+        if not count:
+            raise Closed
+        at += count
+    return bytes(content)

@@ -1,0 +1,251 @@
+"""One worker's piece: decode it from the original, check it against the plan, encode it."""
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from av.video.frame import VideoFrame
+
+from services.media.engine.fragment import Encoder, Fragment
+from services.media.engine.opening import decoded, opened, picture_stream
+from services.media.engine.picture import Pictures, deinterlaced
+from services.media.engine.plan import Plan, Segment
+from services.media.engine.reader import Reader
+from services.media.engine.refusal import Reason, Refused
+
+type Save = Callable[[str, bytes], None]
+type Progress = Callable[[int], None]
+
+PROGRESS_FRAMES = 24
+UNSPLIT_FILE_SECONDS = 60
+
+
+def time_of(frame: VideoFrame) -> int:
+    """Return when the frame is shown."""
+    return cast("int", frame.pts)
+
+
+@dataclass(frozen=True)
+class Made:
+    """One output's file of a segment; `bytes` without the header. Only of an unsplit video there are several."""
+
+    output: str
+    name: str
+    bytes: int
+    codec: str
+    fragments: tuple[Fragment, ...]
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """What a worker made, and what it took."""
+
+    number: int
+    frames: int
+    repeated: tuple[int, ...]
+    """Source times at which damage left no frame, and the one before was shown again."""
+    made: tuple[Made, ...]
+    attempts: int
+    fetched_bytes: int
+    requests: int
+    cpu_seconds: float
+    wall_seconds: float
+    memory_mb: int
+    """Most resident memory of the worker."""
+
+
+def init_name(output: str) -> str:
+    """Return the name of an output's header, the same for all its segments."""
+    return f"{output}/init.mp4"
+
+
+def segment_name(output: str, number: int) -> str:
+    """Return the name of an output's file of one segment."""
+    return f"{output}/{number:05}.m4s"
+
+
+class _Misfit(Exception):
+    """The frames from this seek aren't the planned ones."""
+
+
+def transcode_segment(reader: Reader, plan: Plan, number: int, save: Save, progress: Progress) -> SegmentResult:
+    """Make all outputs of one segment: decoded once, the same bytes every time.
+
+    Damage: a frame that can't be decoded is replaced by the one before it (or the first one after it), so that sound
+    and pictures stay together; more than half of a segment isn't.
+
+    Raises:
+        Refused: INEXACT when the frames aren't those of the plan, DAMAGED when too many can't be decoded.
+    """
+    started, cpu = time.monotonic(), time.process_time()
+    segment = plan.segments[number]
+    reader.useful_until = segment.reads_until
+    why = ""
+    for attempt, seek in enumerate(segment.seeks, 1):
+        is_last = attempt == len(segment.seeks)
+        files = _Files(plan, number, save)
+        piece = _Piece(reader, plan, segment, seek, is_last=is_last, may_repeat=is_last or attempt > 1)
+        frames = 0
+        try:
+            for frame, when in piece.frames():
+                files.encode(frame, plan.ticks(when))
+                frames += 1
+                if frames % PROGRESS_FRAMES == 0:
+                    progress(frames)
+        except _Misfit as misfit:
+            why = str(misfit)
+            continue
+        files.finish(plan.ticks(piece.end))
+        progress(frames)
+        return SegmentResult(
+            number=number,
+            frames=frames,
+            repeated=tuple(piece.repeated),
+            made=tuple(files.made),
+            attempts=attempt,
+            fetched_bytes=reader.fetched_bytes,
+            requests=reader.requests,
+            cpu_seconds=time.process_time() - cpu,
+            wall_seconds=time.monotonic() - started,
+            memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        )
+    raise Refused(Reason.INEXACT, why)
+
+
+class _Files:
+    """The files of a segment: one of each output, but of a video that runs unsplit one for every few minutes."""
+
+    def __init__(self, plan: Plan, number: int, save: Save) -> None:
+        self._plan, self._number, self._save = plan, number, save
+        self._pictures = Pictures(plan.media.video, plan.outputs)
+        self._encoders: list[Encoder] = []
+        self._start = 0
+        self.made: list[Made] = []
+
+    def encode(self, frame: VideoFrame, ticks: int) -> None:
+        """Encode a frame for all outputs."""
+        is_long = ticks - self._start >= UNSPLIT_FILE_SECONDS * self._plan.timescale
+        if self._encoders and is_long and not self._plan.is_exact:
+            self.finish(ticks)
+        if not self._encoders:
+            self._encoders = [Encoder(self._plan, output) for output in self._plan.outputs]
+            self._start = ticks
+        for encoder, picture in zip(self._encoders, self._pictures(frame), strict=True):
+            encoder.encode(picture, ticks)
+
+    def finish(self, end: int) -> None:
+        """Save what there is, shown until then."""
+        for encoder, output in zip(self._encoders, self._plan.outputs, strict=True):
+            written = encoder.finish(end)
+            name = segment_name(output.name, self._number)
+            self._save(init_name(output.name), written.init)
+            self._save(name, written.media)
+            self.made.append(Made(output.name, name, len(written.media), written.codec, written.fragments))
+        self._encoders = []
+        self._number += 1
+
+
+class _Piece:
+    """The frames of one segment, decoded from one place on."""
+
+    def __init__(
+        self, reader: Reader, plan: Plan, segment: Segment, seek: int | None, *, is_last: bool, may_repeat: bool
+    ) -> None:
+        self._reader, self._plan, self._segment, self._seek = reader, plan, segment, seek
+        self._is_last, self._may_repeat = is_last, may_repeat
+        lossless = any(output.rendition.lossless for output in plan.outputs)
+        self._deinterlaces = plan.media.video.interlaced and not lossless
+        self._errors = 0
+        self.repeated: list[int] = []
+        self.end = segment.end
+
+    def frames(self) -> Iterator[tuple[VideoFrame, int]]:
+        """Yield each planned frame with its source time."""
+        found = self._window()
+        if self._deinterlaces:
+            found = deinterlaced(found, self._plan.media.video)
+        return self._checked(found) if self._plan.is_exact else self._as_they_come(found)
+
+    def _window(self) -> Iterator[VideoFrame]:
+        """Yield the segment's frames, and one before and after, which a deinterlacer looks at."""
+        media, segment = self._plan.media, self._segment
+        last = segment.end if self._plan.is_exact and segment.number + 1 < len(self._plan.segments) else None
+        with opened(self._reader, makes_times=media.makes_times) as container:
+            stream = picture_stream(container, media.video.stream)
+            if self._seek is not None:
+                container.seek(self._seek, stream=stream, backward=True)
+            before, has_begun = None, False
+            for frame in decoded(container, stream):
+                if frame is None:
+                    self._errors += 1
+                    continue
+                if self._plan.is_exact and frame.pts is None:
+                    raise _Misfit("a frame without time")
+                if self._plan.is_exact and time_of(frame) < segment.start:
+                    before = frame
+                    continue
+                if before is not None:
+                    yield before
+                elif self._deinterlaces and segment.number and not has_begun and not self._is_last:
+                    raise _Misfit("no frame before the first, which its fields are compared with")
+                before, has_begun = None, True
+                is_after = last is not None and time_of(frame) >= last
+                yield frame  # whose time the encoder changes
+                if is_after:
+                    return
+
+    def _checked(self, found: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
+        """Yield exactly the planned frames: the plan's times are the specification."""
+        planned = self._segment.times()
+        expected = next(planned, None)
+        missing: list[int] = []
+        last: VideoFrame | None = None
+        for frame in found:
+            when = time_of(frame)
+            if not self._segment.start <= when < self._segment.end:
+                continue
+            while expected is not None and expected < when:
+                missing.append(expected)
+                expected = next(planned, None)
+            if expected != when:
+                raise _Misfit(f"a frame at {when}, none is planned there")
+            yield from self._repeat(last or frame, missing)
+            missing = []
+            yield frame, when
+            last = frame
+            expected = next(planned, None)
+            if expected is None and self._segment.number + 1 < len(self._plan.segments):
+                return  # and leave the rest of the file unread
+        missing += [] if expected is None else [expected, *planned]
+        if last is not None:
+            yield from self._repeat(last, missing)
+        elif self._errors and self._may_repeat:
+            raise Refused(Reason.DAMAGED, "no frame of a segment")
+        else:
+            raise _Misfit("no frame at all")
+
+    def _repeat(self, frame: VideoFrame, times: list[int]) -> Iterator[tuple[VideoFrame, int]]:
+        if times and not (self._errors and self._may_repeat):
+            raise _Misfit(f"{len(times)} frames are missing at {times[0]}")
+        self.repeated += times
+        if 2 * len(self.repeated) > self._segment.frames:
+            raise Refused(Reason.DAMAGED, f"{len(self.repeated)} of {self._segment.frames} frames of a segment")
+        for time_ in times:
+            yield frame, time_
+
+    def _as_they_come(self, found: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
+        """Yield whatever can be decoded, at rising times."""
+        video = self._plan.media.video
+        step = max(1, round(1 / video.rate / video.time_base))
+        when = None
+        for frame in found:
+            if when is None:
+                when = video.start if frame.pts is None else frame.pts
+            else:
+                when = when + step if frame.pts is None or frame.pts <= when else frame.pts
+            self.end = when + step
+            yield frame, when
+        if when is None:
+            raise Refused(Reason.NO_FRAMES)

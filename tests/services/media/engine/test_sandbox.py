@@ -1,0 +1,245 @@
+"""The child process: what it may do, what ends it, and that its work is the same however often it is done."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.media.engine import sandbox
+from services.media.engine.limits import Confinement
+from services.media.engine.plan import Rendition, Wanted
+from services.media.engine.reader import FileSource
+from services.media.engine.refusal import Reason, Refused
+from services.media.engine.wire import from_json, to_json
+from tests.services.media.engine.inputs import Recipe, Sound, make, small
+from tests.services.media.engine.oracle import look
+from tests.services.media.engine.pipeline import LOSSLESS, Bytes, prepare, recut
+
+RECIPE = Recipe("video", frames=90, sounds=(Sound(3.0),))
+ROOT = Path(__file__).resolve().parents[4]
+
+
+@pytest.fixture(scope="module")
+def run():
+    prepared = prepare(make(RECIPE))
+    return recut(prepared, [0, 31, 60])
+
+
+def children() -> list[str]:
+    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+
+
+def transcode(run, number, *, source=None, save=None, **options):
+    return sandbox.transcode_segment(
+        source=source or Bytes(run.content), plan=run.plan, number=number, save=save or (lambda *_: None), **options
+    )
+
+
+def test_confined_process_can_open_neither_files_nor_sockets():
+    program = """
+import socket
+from services.media.engine.child import confine
+from services.media.engine.limits import Confinement
+
+confine(Confinement())
+for reach in (lambda: open("/etc/passwd"), lambda: open("/tmp/made", "w"), lambda: socket.socket()):
+    try:
+        reach()
+    except OSError as error:
+        print(error.errno)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["24", "24", "24"]  # EMFILE
+
+
+def test_child_has_none_of_our_environment(monkeypatch):
+    monkeypatch.setenv("SECRET_KEY", "hush")
+
+    assert sandbox.environment().keys() <= {"PYTHONPATH", "LC_ALL", "LD_LIBRARY_PATH"}
+
+
+@pytest.mark.parametrize(
+    ("confinement", "reason"),
+    [
+        (Confinement(memory_mb=150), Reason.TOO_MUCH_MEMORY),
+        (Confinement(read_bytes=50_000), Reason.TOO_MANY_READS),
+        (Confinement(wall_seconds=0.05), Reason.TOOK_TOO_LONG),
+    ],
+)
+def test_broken_limit_is_named(run, confinement, reason):
+    with pytest.raises(Refused) as refused:
+        transcode(run, 0, confinement=confinement)
+
+    assert refused.value.reason == reason
+    assert children() == []
+
+
+def test_endless_work_is_ended_by_its_processor_time():
+    content = make(small("long", size=(640, 360), frames=240, options={"preset": "ultrafast", "g": "240"}))
+    prepared = prepare(content, Rendition("slow", None, preset="veryslow"))
+
+    with pytest.raises(Refused) as refused:
+        sandbox.transcode_segment(
+            source=Bytes(content),
+            plan=prepared.plan,
+            number=0,
+            save=lambda *_: None,
+            confinement=Confinement(cpu_seconds=1),
+        )
+
+    assert refused.value.reason == Reason.TOOK_TOO_LONG
+
+
+class Failing(Bytes):
+    """A storage that answers once and then no more."""
+
+    def read_range(self, start: int, length: int) -> bytes:
+        """Raise from the second time on."""
+        if self.requests == 1:
+            raise ConnectionError("503")
+        return super().read_range(start, length)
+
+
+class Shrunk(Bytes):
+    """An object that became shorter after its size was read."""
+
+    def read_range(self, start: int, length: int) -> bytes:
+        """Return less near the end."""
+        return super().read_range(start, length)[: max(0, self.size - 20_000 - start)]
+
+
+def test_storage_failure_comes_out_as_it_is_and_leaves_no_process(run):
+    with pytest.raises(ConnectionError, match="503"):
+        transcode(run, 1, source=Failing(run.content))
+
+    assert children() == []
+
+
+def test_truncated_object_is_a_clear_failure(run):
+    with pytest.raises(Refused) as refused:
+        transcode(run, 2, source=Shrunk(run.content))
+
+    assert refused.value.reason == Reason.TRUNCATED
+
+
+def test_cancelling_ends_the_work_at_its_next_progress(run):
+    class Cancelled(Exception):
+        pass
+
+    def cancel(done: int) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        transcode(run, 0, progress=cancel)
+
+    assert children() == []
+
+
+def test_killed_worker_is_told_from_a_refusal_and_may_try_again(run):
+    def kill(done: int) -> None:
+        (child,) = children()
+        os.kill(int(child), 9)
+
+    with pytest.raises(Refused) as refused:
+        transcode(run, 0, progress=kill)
+
+    assert refused.value.reason == Reason.CRASHED
+    assert refused.value.reason.may_pass
+
+
+def test_segments_are_the_same_bytes_in_any_order_and_any_number_of_times(run):
+    made: list[dict[str, bytes]] = []
+    for order in ([0, 1, 2], [2, 0, 1, 1]):
+        files: dict[str, bytes] = {}
+        for number in order:
+            result = transcode(run, number, save=files.__setitem__)
+            assert result.frames == run.plan.segments[number].frames
+        made.append(files)
+
+    assert made[0] == made[1]
+    assert sorted(made[0]) == [
+        f"{LOSSLESS.name}/{name}" for name in ("00000.m4s", "00001.m4s", "00002.m4s", "init.mp4")
+    ]
+
+
+def test_whole_way_through_child_processes(tmp_path):
+    content = make(RECIPE)
+    (tmp_path / "source.mp4").write_bytes(content)
+    wanted, files = Wanted((LOSSLESS,)), {}
+
+    told: list[int] = []
+    with FileSource(tmp_path / "source.mp4") as source:
+        media = sandbox.inspect(source=source)
+        plan = sandbox.plan(source=source, media=media, wanted=wanted)
+        results = [
+            sandbox.transcode_segment(
+                source=source, plan=plan, number=each.number, save=files.__setitem__, progress=told.append
+            )
+            for each in plan.segments
+        ]
+        tracks = sandbox.transcode_tracks(source=source, media=media, wanted=wanted, save=files.__setitem__)
+        sandbox.make_poster(source=source, media=media, save=files.__setitem__)
+    with (tmp_path / "made.mp4").open("w+b") as file:
+        sandbox.assemble(
+            plan=plan,
+            output=LOSSLESS.name,
+            results=results,
+            audio=tracks.audio,
+            load=files.__getitem__,
+            file=file,
+        )
+
+    assert told == [24, 48, 72, 90]
+    assert files["poster.jpg"][:2] == b"\xff\xd8"
+    made = (tmp_path / "made.mp4").read_bytes()
+    assert look(made) == look(content)
+    assert made.index(b"moov") < made.index(b"mdat")
+
+
+def test_missing_segment_is_not_glossed_over(run, tmp_path):
+    with (tmp_path / "made.mp4").open("w+b") as file, pytest.raises(ValueError, match=r"\[0, 1, 2\] are missing"):
+        sandbox.assemble(plan=run.plan, output=LOSSLESS.name, results=[], audio=[], load=lambda name: b"", file=file)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("720p/init.mp4", True),
+        ("captions-0.vtt", True),
+        ("/etc/passwd", False),
+        ("../other/init.mp4", False),
+        ("720p/../../x.mp4", False),
+        ("720p/a/b.mp4", False),
+        ("720p/.mp4", False),
+        ("", False),
+        ("720p/init.mp4\n", False),
+    ],
+)
+def test_child_names_only_files_of_its_video(name, is_one):
+    assert sandbox.is_file_name(name) == is_one
+
+
+def test_what_a_child_makes_is_bounded(run):
+    with pytest.raises(Refused) as refused:
+        transcode(run, 0, confinement=Confinement(saved_bytes=10_000))
+
+    assert refused.value.reason == Reason.TOO_MUCH_MEMORY
+
+
+def test_plan_survives_being_kept(run):
+    assert from_json(type(run.plan), to_json(run.plan)) == run.plan
+
+
+def test_reads_are_little_more_than_the_file():
+    content = make(small("large", size=(480, 270), frames=240, options={"preset": "ultrafast", "qp": "8", "g": "30"}))
+    run = prepare(content)
+    assert len(run.plan.segments) == 4
+    for segment in run.plan.segments:
+        run.transcode(segment.number)
+
+    fetched = sum(result.fetched_bytes for result in run.results)
+    assert len(content) > 10_000_000
+    assert 1 <= fetched / len(content) < 1.15

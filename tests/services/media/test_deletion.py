@@ -1,0 +1,81 @@
+"""Videos and their files go, when asked for and when old; nothing is left that nothing points to."""
+
+import datetime as dt
+
+from fatfire.kit.storage import storage
+from services.jobs.models import Job
+from services.media import operations, playback, queries
+from services.media.jobs import PREPARE
+from services.media.models import Video, VideoState
+from tenants.isolation import tenant
+from tests.factories import AT
+from tests.services.media import jobs
+from tests.services.media.rows import arrived, clip, files_of, make_video, send
+from workers import tasks  # noqa: F401  # registers the operations
+from workers.runner import advance
+
+
+def test_deleted_video_takes_its_files_and_jobs_along(home, run_jobs):
+    video = arrived(home.id, clip())
+    with tenant(home.id):
+        operations.delete_video(video_id=video.id, at=AT)
+        assert not queries.list_videos().exists()
+        assert Job.objects.get(kind=PREPARE.name).state == "cancelled"
+
+    run_jobs(now=lambda: AT)
+
+    with tenant(home.id):
+        assert not Video.objects.exists()
+    assert files_of(home.id) == []
+
+
+def test_upload_that_has_begun_is_forgotten(home, run_jobs, folder):
+    with tenant(home.id):
+        video = make_video()
+    send(home.id, video.id, b"a part of it")
+    with tenant(home.id):
+        operations.delete_video(video_id=video.id, at=AT)
+
+    run_jobs(now=lambda: AT)
+
+    assert list((folder / "uploads").iterdir()) == []
+
+
+def test_what_is_old_goes_and_what_was_left_goes_on(home):
+    job_id = jobs.SCENARIOS["media.tidy"](home.id)
+
+    assert advance(job_id=job_id, tenant_id=None, now=lambda: AT)
+
+    with tenant(home.id):
+        states = Video.objects.order_by("state").values_list("state", "original_deleted_at", "pieces_deleted_at")
+        assert list(states) == [
+            (VideoState.READY, AT, AT),
+            (VideoState.UPLOADING, None, None),
+            (VideoState.WORKING, None, None),
+        ]
+        assert Video.objects.get(state=VideoState.UPLOADING).deleted_at == AT
+        ready = Video.objects.get(state=VideoState.READY)
+        assert not playback.has_playlist(video=ready)
+        assert sorted(Job.objects.values_list("kind", flat=True)) == ["media.delete_video", "media.prepare_video"]
+    assert files_of(home.id) == ["480p.mp4", "original"]  # that of the one that is being worked on
+
+
+def test_original_is_kept_while_it_is_needed(home, run_jobs):
+    video = arrived(home.id, clip())
+    with tenant(home.id):
+        Job.objects.all().delete()
+        Video.objects.update(asked_at=AT - dt.timedelta(days=365))
+
+    job_id = jobs.SCENARIOS["media.tidy"](home.id)
+    advance(job_id=job_id, tenant_id=None, now=lambda: AT)
+
+    assert storage().size(queries.original_key(video)) == len(clip())
+
+
+def test_files_of_nobody_are_found(home):
+    job_id = jobs.SCENARIOS["media.delete_strays"](home.id)
+    assert files_of(home.id) == ["late", "original", "original"]
+
+    assert advance(job_id=job_id, tenant_id=None, now=lambda: AT)
+
+    assert files_of(home.id) == ["late", "original"]
