@@ -57,6 +57,7 @@ class Environment(BaseSettings):
     api_requests_per_minute: int = Field(default=600, ge=1)
     api_behind_authorizer: bool = False
     secure_cookies: bool = True
+    csrf_trusted_origins: list[str] = []
     static_root: str = ""
     static_url: str = Field(default="/static/", pattern=r"^(/|https://[^/\s?#@]+/)([^\s?#]*/)?$")
     mail_url: SecretStr = SecretStr("")
@@ -233,6 +234,7 @@ SESSION_COOKIE_AGE = 14 * 24 * 60 * 60
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"  # Strict would sign out whoever follows a link from their mail
 SESSION_COOKIE_SECURE = ENV.secure_cookies
+CSRF_TRUSTED_ORIGINS = ENV.csrf_trusted_origins
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = ENV.secure_cookies

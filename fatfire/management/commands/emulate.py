@@ -1,6 +1,7 @@
 """`manage.py emulate`: the whole system on this machine, deployed to an emulator of AWS, on the demo's data."""
 
 import contextlib
+import json
 import os
 import signal
 import threading
@@ -40,6 +41,7 @@ class Command(BaseCommand):
         """Run until Ctrl-C or SIGTERM."""
         from infra.emulator import EmulatorDidNotStart
         from infra.local import account_here
+        from infra.system import PROJECT
 
         stop, parent = threading.Event(), os.getppid()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -51,7 +53,9 @@ class Command(BaseCommand):
         try:
             with contextlib.ExitStack() as running:
                 bank = running.enter_context(serve(folder / "bank-simulator.sqlite3", 0))
+                hosts = [f"http://{PROJECT}.localhost", f"http://console.{PROJECT}.localhost"]
                 variables = {
+                    "CSRF_TRUSTED_ORIGINS": json.dumps([f"{host}:{options['port']}" for host in hosts]),
                     "MASTER_KEY_FILE": str(settings.MASTER_KEY_FILE),
                     "PLAID_URL": bank.url,
                     "PLAID_CLIENT_ID": simulator.CLIENT_ID,
