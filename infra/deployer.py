@@ -31,7 +31,13 @@ UNSEEN = {
     "s3:PutEncryptionConfiguration": "the same",
 }
 
-_READ_BUCKET = ("BucketPolicy", "BucketPublicAccessBlock", "EncryptionConfiguration", "LifecycleConfiguration")
+_READ_BUCKET = (
+    "BucketCORS",
+    "BucketPolicy",
+    "BucketPublicAccessBlock",
+    "EncryptionConfiguration",
+    "LifecycleConfiguration",
+)
 _QUEUE = ("CreateQueue", "GetQueueAttributes", "GetQueueUrl", "SetQueueAttributes")
 _FUNCTION = (
     *("AddPermission", "CreateAlias", "CreateFunction", "DeleteFunction", "GetAlias", "GetFunction"),
@@ -64,7 +70,8 @@ def _what_it_makes(system: System) -> Iterator[dict[str, Any]]:
     functions = [system.function_arn(stage) for stage in system.stages]
     bucket = f"arn:aws:s3:::{system.bucket('packages')}"
     settings = [f"{verb}{part}" for verb in ("Get", "Put") for part in _READ_BUCKET]
-    yield allow("Bucket", _of("s3", "CreateBucket", "ListBucket", *settings), [bucket])
+    buckets = [bucket, f"arn:aws:s3:::{system.bucket('media')}"]
+    yield allow("Buckets", _of("s3", "CreateBucket", "ListBucket", *settings), buckets)
     yield allow("Packages", _of("s3", "DeleteObject", "GetObject", "PutObject"), [f"{bucket}/*"])
     if system.static:
         files = f"arn:aws:s3:::{system.static.bucket}"

@@ -11,7 +11,7 @@ from infra.aws import Account, or_none
 from infra.change import Change, difference
 from infra.migrations import refuse_dangerous
 from infra.packaging import Package, package
-from infra.system import ALIAS, PAGES, Stage, System, function
+from infra.system import ALIAS, INVOKED, PAGES, Stage, System, function
 from tenants.isolation import OWNER_ALIAS
 
 KEPT_VERSIONS = 10
@@ -136,9 +136,9 @@ class Function:
         bring(self.stage, self._settings(), package=self._address())
         lambda_.get_waiter("function_updated_v2").wait(FunctionName=self.name)
         found = self._configuration() or {}
-        if difference(self._wanted(), found):  # Zappa leaves variables that are no longer ours
-            environment = self._wanted()["Environment"]
-            lambda_.update_function_configuration(FunctionName=self.name, Environment=environment)
+        if difference(self._wanted(), found):  # Zappa leaves variables that are no longer ours, and dead letters alone
+            ours = {name: each for name, each in self._wanted().items() if name in ("Environment", "DeadLetterConfig")}
+            lambda_.update_function_configuration(FunctionName=self.name, **ours)
             lambda_.get_waiter("function_updated_v2").wait(FunctionName=self.name)
         version: str = lambda_.publish_version(FunctionName=self.name)["Version"]
         lambda_.get_waiter("published_version_active").wait(FunctionName=self.name, Qualifier=version)
@@ -187,7 +187,13 @@ class Function:
             "MemorySize": written["memory_size"],
             "Timeout": written["timeout_seconds"],
             "Environment": {"Variables": self._variables()},
+            **({"DeadLetterConfig": {"TargetArn": dead}} if (dead := self._dead_letters()) else {}),
         }
+
+    def _dead_letters(self) -> str | None:
+        """Return where invocations go that failed again and again, of a function each of whose messages is one."""
+        queue = next((queue for queue, by in INVOKED.items() if by == self.stage), None)
+        return self.system.queue_arn(queue, dead=True) if queue else None
 
     def _configuration(self, qualifier: str | None = None) -> dict[str, Any] | None:
         asked = {"FunctionName": self.name, **({"Qualifier": qualifier} if qualifier else {})}

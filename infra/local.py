@@ -16,8 +16,7 @@ import boto3  # type: ignore[import-untyped]
 from infra import deployer
 from infra.aws import Account
 from infra.emulator import ROOT, running_emulator
-from infra.system import BASE_DIR, PROJECT, Stage, System
-from services.jobs.jobs import Queue
+from infra.system import BASE_DIR, POLLED, PROJECT, Stage, System
 
 ACCOUNT = "000000000000"
 ENVIRONMENT = "emulator"
@@ -126,9 +125,9 @@ def _description(settings: Mapping[str, str]) -> str:
         f'console_url = "https://console.{PROJECT}.localhost"',
         'alarm_email = "alarms@example.com"',
         "[concurrency]",
-        *("web = 10", "console = 1", "jobs = 10", "migrate = 1"),
+        *("web = 10", "console = 1", "jobs = 8", "media = 3", "migrate = 1"),
         "[queues]",
-        *(f"{queue} = 2" for queue in Queue),
+        *(f"{queue} = 2" for queue in POLLED),
         "[database]",
         "connections = 100",
         "[settings]",

@@ -3,18 +3,24 @@
 The test of a deployment compares these with the calls that a whole run makes: a right that nothing uses fails it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from infra import deployer, keys, logs, websocket
 from infra.aws import Account
 from infra.roles import Role
 from infra.statements import allow, policy
-from infra.system import PAGES, Stage, System, function
+from infra.system import ALIAS, INVOKED, PAGES, Stage, System, function
 from services.jobs.jobs import Queue
 
 GITHUB = "token.actions.githubusercontent.com"
 """Who signs the tokens of GitHub's workflows. Source: GitHub, OpenID Connect in Amazon Web Services."""
+FILES: Mapping[Stage, Sequence[str]] = {
+    # Browsers send and fetch by addresses that the web signs: they may do what it may.
+    "web": ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"),
+    "jobs": ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:ListBucket"),
+    "media": ("s3:GetObject", "s3:ListBucket", "s3:PutObject"),
+}
 NETWORK = ("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces")
 # Actions that can be granted on nothing narrower than everything, and what for.
 # Source: AWS, Service Authorization Reference.
@@ -49,6 +55,10 @@ def _statements(stage: Stage, system: System, key: str, connections: str) -> Ite
         yield allow("JoinTheNetwork", NETWORK, ["*"])
     if stage in PAGES:
         yield allow("SendMessages", ["sqs:GetQueueUrl", "sqs:SendMessage"], queues)
+    if stage != "migrate":
+        workers = [system.function_arn(by, ALIAS) for by in INVOKED.values()]
+        yield allow("Invoke", ["lambda:InvokeFunction"], workers)
+    yield from _files(stage, system)
     # Banks are linked on the pages, where a tenant's key is made; the console links none, and asks for no file either.
     opens = {"web": ["kms:Decrypt", "kms:Encrypt"], "jobs": ["kms:Decrypt"]}
     if stage in opens:
@@ -58,9 +68,21 @@ def _statements(stage: Stage, system: System, key: str, connections: str) -> Ite
     if stage == "console":
         letters = ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage")
         yield allow("DeadLetters", [f"sqs:{action}" for action in letters], dead)
+    if stage == "media":
+        ends = [system.queue_arn(queue, dead=True) for queue in INVOKED]
+        yield allow("SendMessages", ["sqs:GetQueueUrl", "sqs:SendMessage"], [*queues, *ends])
     if stage == "jobs":
         yield allow("SendMessages", ["sqs:GetQueueUrl", "sqs:SendMessage"], [*queues, *dead])
         yield allow("TakeMessages", ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], queues)
+
+
+def _files(stage: Stage, system: System) -> Iterator[dict[str, Any]]:
+    bucket = f"arn:aws:s3:::{system.bucket('media')}"
+    of_files = [action for action in FILES.get(stage, ()) if action != "s3:ListBucket"]
+    if of_files:
+        yield allow("Files", of_files, [f"{bucket}/*"])
+    if "s3:ListBucket" in FILES.get(stage, ()):
+        yield allow("SeeFiles", ["s3:ListBucket"], [bucket])
 
 
 def trust(principal: Mapping[str, str]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class Bucket:
     system: System
     what: str
     expire_days: Mapping[str, int]
+    for_pages: bool = False
+    """Whether pages send files to it and fetch them from it, by signed addresses."""
 
     def changes(self) -> Iterator[Change]:
         """Yield its creation, and each of its settings that differs."""
@@ -58,6 +60,13 @@ class Bucket:
             policy and json.loads(policy),
             lambda: s3.put_bucket_policy(Bucket=name, Policy=json.dumps(self._policy(name))),
         )
+        if self.for_pages:
+            yield (
+                "open to the pages",
+                self._cors(),
+                self._answer(s3.get_bucket_cors, "CORSRules"),
+                lambda: s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": self._cors()}),
+            )
         rules = self._answer(s3.get_bucket_lifecycle_configuration, "Rules")
         yield (
             "lifecycle",
@@ -91,6 +100,11 @@ class Bucket:
             ],
         }
 
+    def _cors(self) -> list[dict[str, Any]]:
+        """Return what browsers may do from our pages; a part's ETag is how they prove that they sent it."""
+        methods = {"AllowedMethods": ["GET", "HEAD", "PUT", "POST"], "AllowedHeaders": ["*"], "ExposeHeaders": ["ETag"]}
+        return [{"AllowedOrigins": [self.system.site_url], **methods, "MaxAgeSeconds": 3600}]
+
     def _rules(self) -> list[dict[str, Any]]:
         expiring = [
             {
@@ -123,3 +137,5 @@ def buckets(account: Account, system: System) -> Iterator[Bucket]:
     """Yield every bucket."""
     # Lambda keeps the code of its versions; here it is only handed over.
     yield Bucket(account, system, "packages", {"": 30})
+    # Jobs delete what is old (media.tidy), since only they know what belongs to what.
+    yield Bucket(account, system, "media", {}, for_pages=True)

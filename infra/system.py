@@ -21,6 +21,10 @@ Stage = Literal["web", "console", "jobs", "media", "migrate"]
 STAGES: tuple[Stage, ...] = ("web", "console", "jobs", "media", "migrate")
 PAGES: tuple[Stage, ...] = ("web", "console")
 """The stages with an API of their own."""
+INVOKED: dict[Queue, Stage] = {Queue.MEDIA: "media"}
+"""The queues each of whose messages is an invocation of a stage's function of its own: one video is many at once."""
+POLLED = tuple(queue for queue in Queue if queue not in INVOKED)
+"""The queues on SQS from which the jobs' function takes batches."""
 
 Url = Annotated[str, Field(pattern=r"^https://[a-z0-9.-]+$")]
 Concurrency = Annotated[int, Field(ge=0, le=10_000)]
@@ -80,11 +84,11 @@ class System(BaseModel):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if missing := {*STAGES} - {*self.concurrency} - {"media"}:
+        if missing := {*STAGES} - {*self.concurrency}:
             msg = f"concurrency says nothing of {', '.join(sorted(missing))}"
             raise ValueError(msg)
-        if missing := {*Queue} - {*self.queues}:
-            msg = f"queues says nothing of {', '.join(sorted(missing))}"
+        if wrong := {*POLLED} ^ {*self.queues}:
+            msg = f"queues says nothing of, or has no use for, {', '.join(sorted(wrong))}"
             raise ValueError(msg)
         if self.site_url == self.console_url:
             msg = "the console needs a host of its own"
@@ -110,8 +114,8 @@ class System(BaseModel):
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """Return the stages that there are; `media` only where its concurrency is given."""
-        return tuple(stage for stage in STAGES if stage in self.concurrency)
+        """Return the stages that there are."""
+        return STAGES
 
     def url(self, stage: Stage) -> str:
         """Return where the pages of a stage are."""
@@ -165,6 +169,9 @@ class System(BaseModel):
             "TRUSTED_PROXIES": "1",  # API Gateway, and nobody in front of it
             **({"API_BEHIND_AUTHORIZER": "true"} if stage in PAGES else {}),  # the console has none: it has no API
             "BROKER_URL": "sqs://",
+            "QUEUE_BROKERS": json.dumps({queue: f"lambda://{function(by)}:{ALIAS}" for queue, by in INVOKED.items()}),
+            "MEDIA_BUCKET": self.bucket("media"),
+            "MEDIA_WORKER_START_SECONDS": "2.5",  # a function's cold start, and its child's
             **({"KMS_KEY_ID": self.key_alias} if stage != "migrate" else {}),
             "SECRETS_PREFIX": self.secrets_prefix(stage),
             "STATIC_ROOT": "static",

@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.aws import Account, or_none
 from infra.change import Change, difference
-from infra.system import ALIAS, System, function
+from infra.system import ALIAS, POLLED, System, function
 from services.jobs.jobs import Queue
 from workers.schedule import SCHEDULE, Entry
 
@@ -120,7 +120,7 @@ class ScheduleRule:
 
 def triggers(account: Account, system: System) -> Iterator[QueueTrigger | ScheduleRule]:
     """Yield every queue's trigger and every entry's rule."""
-    for queue in Queue:
+    for queue in POLLED:
         yield QueueTrigger(account, system, queue)
     for entry in SCHEDULE:
         yield ScheduleRule(account, system, entry)

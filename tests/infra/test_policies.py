@@ -19,10 +19,14 @@ NOT_OPERATIONS = {
         "iam:PassRole",
         "lambda:InvokeFunction",
         "execute-api:ManageConnections",
+        "s3:ListMultipartUploadParts",  # ListParts
+        *("s3:GetBucketCORS", "s3:PutBucketCORS"),
         "s3:GetBucketPublicAccessBlock",
         "s3:PutBucketPublicAccessBlock",
     ),
     "execute-api:ManageConnections",
+    "s3:ListMultipartUploadParts",  # ListParts
+    *("s3:GetBucketCORS", "s3:PutBucketCORS"),
     *("s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration", "s3:ListBucket"),
     *("s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
 }
