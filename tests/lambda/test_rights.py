@@ -18,7 +18,7 @@ def made(deployed, role) -> set[str]:
     return {call["action"] for call in calls}
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "media"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_function_has_the_rights_that_it_used(deployed, stage):
     policy = policies.function_policy(stage, deployed.here.system, key="key", connections="pages")
 
