@@ -96,7 +96,7 @@ class Function:
                 msg = f"{self.name} version {version} isn't ready: {answer.get('statusCode')} {answer.get('body')!r}"
                 raise Unhealthy(msg)
             return
-        command = ["migrate", "--no-input"] if self.stage == "migrate" else ["check"]
+        command = ["migrate", "--no-input"] if self.stage == "migrate" else ["check", "--deploy"]
         for line in self.invoke({"manage": command}, version)["output"].splitlines():
             self.say(f"    {line}")
 
