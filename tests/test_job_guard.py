@@ -305,6 +305,7 @@ def finish(work: Work, transport: Transport) -> None:
         assert time.monotonic() < until, f"{work.kind.name} never ends"
         jobs.sweep(at=work.at + later, resend_after_s=0)
         deliver(work, transport, later=later)  # nothing, until the database notices that the killed one is gone
+        later *= 2  # after which a message that was of no use is sent again
 
 
 def state_of(work: Work) -> State:

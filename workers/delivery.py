@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery.concurrency.solo import TaskPool  # type: ignore[import-untyped]
+from celery.exceptions import TaskRevokedError  # type: ignore[import-untyped]
 from celery.worker.request import Request  # type: ignore[import-untyped]
 from kombu.exceptions import KombuError
 from kombu.message import Message
@@ -50,7 +51,7 @@ def envelope_of(body: str) -> Mapping[str, Any]:
     """
     try:
         return sqs.envelope_of(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Poison("no Celery message: neither a JSON object nor base64 of one") from error
 
 
@@ -63,7 +64,10 @@ def run(envelope: Mapping[str, Any]) -> None:
     """
     acknowledged: list[bool] = []
     request = _request_of(envelope, acknowledged)
-    request.execute_using_pool(_pool())
+    try:
+        request.execute_using_pool(_pool())
+    except TaskRevokedError as error:  # nothing of ours expires: a row waits for as long as it takes
+        raise Poison("it has expired") from error
     if request.failure is not None or not acknowledged:
         raise NotRun(type(request.failure).__name__) from request.failure
 

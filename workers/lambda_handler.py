@@ -21,6 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fatfire.settings")
 django.setup()
 
 import structlog  # noqa: E402  # all that follows needs the settings
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import close_old_connections  # noqa: E402
 
@@ -107,11 +108,15 @@ def _set_aside(record: dict[str, Any], reason: str) -> bool:
     """
     queue = record["eventSourceARN"].rpartition(":")[2]
     logger.error("message_set_aside", message_id=record["messageId"], queue=queue, reason=reason)
-    aws.client("sqs").send_message(
-        QueueUrl=sqs.queue_url(f"{queue}{sqs.DEAD}"),
-        MessageBody=record["body"],
-        MessageAttributes={sqs.REASON: {"DataType": "String", "StringValue": reason}},
-    )
+    try:
+        aws.client("sqs").send_message(
+            QueueUrl=sqs.queue_url(f"{queue}{sqs.DEAD}"),
+            MessageBody=record["body"],
+            MessageAttributes={sqs.REASON: {"DataType": "String", "StringValue": reason}},
+        )
+    except (BotoCoreError, ClientError):  # it comes again, and the rest of the batch needn't
+        logger.exception("message_not_set_aside", message_id=record["messageId"], queue=queue)
+        return False
     return True
 
 

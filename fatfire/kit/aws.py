@@ -37,10 +37,5 @@ def _client(service: str, _process: int) -> Any:
     return made
 
 
-def forget() -> None:
-    """Let the clients go; the next use makes new ones."""
-    _client.cache_clear()
-
-
 def _check(**_: object) -> None:
     refuse_in_transaction()

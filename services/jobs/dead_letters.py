@@ -182,7 +182,7 @@ def _contents(body: str) -> dict[str, Any]:
             "job_id": UUID(arguments["job_id"]),
             "tenant_id": UUID(tenant_id) if tenant_id else None,
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -19,6 +19,7 @@ from services.core.models import Portfolio
 from services.history.models import AssetDay, PortfolioDay
 from services.integration.models import Link, LinkState
 from services.jobs import operations as jobs
+from services.jobs.models import Job
 from tests.api.document import Request
 from tests.factories import AT, TODAY, make_asset, make_portfolio, make_transaction, set_value
 
@@ -101,7 +102,7 @@ def _link(body: dict[str, str] | None = None) -> Callable[[], Request]:
     return lambda: Request(path={"link_id": _make_link().id}, body=body)
 
 
-def _make_job() -> jobs.Job:
+def _make_job() -> Job:
     return jobs.enqueue(kind=REVALUE_PORTFOLIO, subject_id=make_portfolio().id, at=AT)
 
 

@@ -25,6 +25,7 @@ OF_PEOPLE = (
     "services.accounts.sign_in",
     "services.accounts.operators",
     "services.jobs.admin",
+    "services.jobs.dead_letters",
     "fatfire.web",
     "fatfire.console",
 )

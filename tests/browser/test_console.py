@@ -11,6 +11,7 @@ from fatfire.kit.clock import now
 from services.accounts.sign_in import create_sign_in_token
 from services.exchange.models import Rate
 from services.jobs import operations as jobs
+from services.jobs.jobs import Queue
 from services.jobs.models import Job
 from services.telemetry.models import Invocation
 from tenants.isolation import operator, tenant
@@ -80,6 +81,7 @@ PAGES = {
     "/admin/tenants/membership/add/": "Household",
     "/admin/telemetry/invocation/": "GET /api/v1/assets",
     "/admin/rates/": "Not the day's any more",
+    "/admin/dead-letters/": "keeps its messages in memory",
 }
 """Pages, each with words that are on it once it is there."""
 
@@ -126,6 +128,21 @@ def test_open_job_is_cancelled_and_its_page_follows(page: Page, console, history
     page.get_by_text("Done: cancel job.").wait_for()
     page.get_by_text("Cancelled").first.wait_for()
     assert page.locator("#job-progress[hx-get]").count() == 0
+
+
+@pytest.mark.xdist_group("lambda")
+def test_dead_letter_is_readable_and_deleted(page: Page, console, queues, require_accessible):
+    queues.put("not Celery's", dead=True)
+    page.goto(console(page) + "/admin/dead-letters/")
+    page.get_by_text("No worker came to an end with it").wait_for()
+    require_accessible(page)
+
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete").click()
+
+    page.get_by_text("Done: delete.").wait_for()
+    assert page.get_by_text("None.").count() == len(Queue)
+    assert queues.count(dead=True) == 0
 
 
 def test_search_finds_a_tenant(page: Page, console, history):

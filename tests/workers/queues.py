@@ -119,7 +119,7 @@ def aws_at(endpoint: str) -> Iterator[None]:
     wanted = {**ROOT, "AWS_ENDPOINT_URL": endpoint}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
-    aws.forget()
+    aws._client.cache_clear()
     sqs.queue_url.cache_clear()
     try:
         yield
@@ -129,5 +129,5 @@ def aws_at(endpoint: str) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-        aws.forget()
+        aws._client.cache_clear()
         sqs.queue_url.cache_clear()

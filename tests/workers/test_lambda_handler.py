@@ -7,17 +7,21 @@ import time
 from uuid import UUID
 
 import pytest
-from botocore.exceptions import ClientError
-from django.db import connection
+from django.db import connection, connections
+from psycopg import sql
 
-from fatfire.kit import aws, clock, sqs
+from fatfire.kit import aws, clock
+from fatfire.kit import sqs as kit_sqs
 from fatfire.kit.errors import TransientError
+from services.cleanup.jobs import DELETE_PORTFOLIO
+from services.cleanup.operations import request_portfolio_deletion
+from services.core.models import Portfolio
 from services.jobs import operations as jobs
 from services.jobs.jobs import Backoff, JobKind, Queue
 from services.jobs.models import Job, JobStep, State
 from services.telemetry.models import Invocation
 from tenants.isolation import operator, tenant
-from tests.factories import make_tenant
+from tests.factories import make_asset, make_portfolio, make_tenant, set_value
 from tests.workers.queues import Context
 from workers import delivery
 from workers import lambda_handler as handler
@@ -63,14 +67,21 @@ def states(owner):
         return list(Job.objects.order_by("created_at").values_list("state", flat=True))
 
 
-def message(name="test.handler", **kwargs):
+def message(name="test.handler", expires=None, **kwargs):
     """Return a message's body as Celery writes it on SQS."""
     body = base64.b64encode(json.dumps([[], kwargs, {}]).encode()).decode()
     envelope = {
         "body": body,
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": {"lang": "py", "task": name, "id": "1", "retries": 0, "eta": None},
+        "headers": {
+            "lang": "py",
+            "task": name,
+            "id": f"of {name} {expires}",
+            "retries": 0,
+            "eta": None,
+            "expires": expires,
+        },
         "properties": {"body_encoding": "base64", "delivery_info": {}, "delivery_tag": "1"},
     }
     return base64.b64encode(json.dumps(envelope).encode()).decode()
@@ -103,8 +114,7 @@ def test_message_that_comes_twice_does_nothing_the_second_time(queues, owner):
 
 
 def test_batch_reports_only_what_must_come_again(queues, owner):
-    job_id = enqueue(owner)
-    unreadable = message(job_id="no id", tenant_id=None)
+    job_id, unreadable = enqueue(owner), message(job_id="no id", tenant_id=None)
     queues.put(unreadable)
     queues.put("not Celery's")
     records = queues.take()
@@ -151,13 +161,51 @@ def flaky_once(job):
     return {}
 
 
+def test_portfolio_is_deleted_step_by_step(queues, owner):
+    """A message for each step; of the two that follow the second, each is sent once, and the last step once."""
+    with tenant(owner):
+        portfolio = make_portfolio()
+        set_value(make_asset(portfolio), "700000.00")
+        for each in Job.objects.all():
+            jobs.cancel_job(job_id=each.id, at=clock.now())
+        job = request_portfolio_deletion(portfolio_id=portfolio.id, at=clock.now())
+
+    messages = []
+    while waiting := queues.count(DELETE_PORTFOLIO.queue):
+        messages.append(waiting)
+        assert queues.pass_on(lambda_handler, DELETE_PORTFOLIO.queue) == []
+
+    assert messages == [1, 1, 2, 1]
+    with tenant(owner):
+        steps = JobStep.objects.filter(job=job).order_by("position").values_list("name", "state", "attempts")
+        assert list(steps) == [(step.name, State.SUCCEEDED, 1) for step in DELETE_PORTFOLIO.steps]
+        assert not Portfolio.objects.exists()
+
+
+def test_database_that_is_away_leaves_the_message(queues, owner, admin):
+    job_id = enqueue(owner)
+    limit = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}")  # it lets nobody in but its administrator
+    name = sql.Identifier(admin.info.dbname)
+    connections.close_all()
+    admin.execute(limit.format(name, 0))
+    try:
+        failed = queues.pass_on(lambda_handler)
+    finally:
+        admin.execute(limit.format(name, -1))
+
+    assert len(failed) == 1
+    assert ran == []
+    assert queues.pass_on(lambda_handler) == []
+    assert step_of(owner, job_id).state == State.SUCCEEDED
+
+
 def test_sender_and_worker_ask_sqs_for_nothing_else(queues, owner):
     """What the functions' roles must allow is this: no queue is listed, made or looked into."""
     called = []
     client = aws.client("sqs")
     client.meta.events.register("before-call.sqs", lambda model, **_: called.append(model.name))
 
-    sqs.queue_url.cache_clear()
+    kit_sqs.queue_url.cache_clear()
 
     enqueue(owner)
     sent = list(called)
@@ -181,6 +229,9 @@ def test_sender_and_worker_ask_sqs_for_nothing_else(queues, owner):
         (json.dumps({"properties": 1, "headers": {}, "body": ""}), "no Celery message that can be read: KeyError"),
         (message("test.nobody_knows"), "unknown kind of job: 'test.nobody_knows'"),
         (message("celery.chord"), "unknown kind of job: 'celery.chord'"),
+        (message(["test.handler"]), "no Celery message that can be read: TypeError"),
+        (message(expires="2020-01-01T00:00:00+00:00"), "it has expired"),
+        ('{"a":' * 50_000, "no Celery message: neither a JSON object nor base64 of one"),
         (message().replace("A", "B"), "no Celery message: neither a JSON object nor base64 of one"),
     ],
 )
@@ -214,16 +265,18 @@ def again_and_again(queues):
 
 
 def test_poison_that_can_not_be_set_aside_comes_again(queues, owner):
-    """Its dead-letter queue is gone: nothing is acknowledged, and nothing is lost."""
+    """Its dead-letter queue is gone: it isn't acknowledged, and nothing is lost; the rest of the batch is done."""
+    job_id = enqueue(owner)
     queues.put("hello")
     records = queues.take()
     for each in records:
         each["eventSourceARN"] += "-elsewhere"
 
-    with pytest.raises(ClientError, match="NonExistentQueue"):
-        lambda_handler({"Records": records}, Context())
+    answer = lambda_handler({"Records": records}, Context())
 
-    assert queues.count() == 1
+    again = [each["messageId"] for each in records if each["body"] == "hello"]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": again[0]}]}
+    assert step_of(owner, job_id).state == State.SUCCEEDED
 
 
 # The end of the invocation.

@@ -60,6 +60,16 @@ def test_sweep_sends_for_what_no_message_has_reached(single, prepare, at_s, rese
     assert jobs.sweep(at=later(at_s), resend_after_s=10) == 0
 
 
+def test_sweep_sends_ever_more_rarely_behind_a_long_queue(single):
+    """Once a minute, as on Lambda, for two hours in which no worker comes to it: six messages and not 120."""
+    take_messages()
+
+    sent = [minute for minute in range(120) if jobs.sweep(at=later(60 * minute), resend_after_s=60)]
+
+    assert sent == [2, 5, 11, 23, 47, 95]
+    assert len(take_messages()) == len(sent)
+
+
 def test_sweep_finds_what_another_process_wrote(owner):
     """A row without a message: written where no broker could be reached, or none is known."""
     with tenant(owner):
