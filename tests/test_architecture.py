@@ -42,6 +42,7 @@ ACROSS_TENANTS = {
     "fatfire/demo.py": "makes and removes the sample tenants",
     "fatfire/management/commands/create_operator.py": "people belong to no tenant, and app_tenant may not write them",
     "fatfire/management/commands/create_api_key.py": "finds the tenant by its slug, for the operator at the keyboard",
+    "fatfire/management/commands/emulate.py": "waits until the banks of the sample tenants are read",
     "fatfire/management/commands/demo.py": "asks whether the sample tenants are there",
     "services/accounts/operations.py": "a tenant's first row can't be written as that tenant",
     "services/accounts/sign_in.py": "the platform's job finds who asked for a link, and makes it",
@@ -129,7 +130,7 @@ def test_each_contract_of_the_imports_is_broken_by_what_it_forbids(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
-    assert set(re.findall(r"^(.+) BROKEN$", done.stdout, re.MULTILINE)) == PLANTED.keys()
+    assert set(re.findall(r"^(.+) BROKEN\b", done.stdout, re.MULTILINE)) == PLANTED.keys()
 
 
 def test_modules_stay_readable_in_one_sitting():
