@@ -12,6 +12,7 @@ from infra.aws import Account, BotoCoreError, ClientError
 from infra.change import Resource, converge, converge_abreast
 from infra.functions import Function, Unhealthy
 from infra.migrations import DangerousMigrations
+from infra.packaging import WrongPython
 from infra.system import PAGES, STAGES, InvalidDescription, Stage, System
 from infra.triggers import NotAsAsked
 from infra.zappa import ZappaFailed
@@ -48,6 +49,7 @@ REFUSALS = (
     TooManyConnections,
     Unhealthy,
     WrongAccount,
+    WrongPython,
     ZappaFailed,
 )
 """Why a deployment or a rollback ends early; the text is for whoever started it."""

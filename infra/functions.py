@@ -101,7 +101,7 @@ class Function:
             return
         if self.stage == "migrate":
             refuse_dangerous(self._listing(version))
-        command = ["migrate", "--no-input"] if self.stage == "migrate" else ["check"]
+        command = ["migrate", "--no-input"] if self.stage == "migrate" else ["check", "--deploy"]
         for line in self.invoke({"manage": command}, version)["output"].splitlines():
             self.say(f"    {line}")
 

@@ -108,6 +108,10 @@ _NOT_OURS = re.compile(
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
+class WrongPython(Exception):
+    """This Python can't compile for the functions'; the text says which can."""
+
+
 @dataclass(frozen=True, slots=True)
 class Package:
     """A package by its digest; `zip` is made when it is first asked for."""
@@ -138,7 +142,14 @@ class Package:
 
 
 def package(stage: Stage, system: System) -> Package:
-    """Return the package of a stage's function; nothing is made yet."""
+    """Return the package of a stage's function; nothing is made yet.
+
+    Raises:
+        WrongPython: this isn't the functions' Python, whose compiled code is of no use to another.
+    """
+    if (running := f"{sys.version_info.major}.{sys.version_info.minor}") != RUNTIME:
+        msg = f"the functions run Python {RUNTIME}; deploy with that, not with {running}"
+        raise WrongPython(msg)
     settings = json.dumps(zappa.stage_settings(stage)) if stage in PAGES else ""
     parts = [_libraries_digest(stage, system.architecture), _our_digest(), settings]
     return Package(stage, system.architecture, _digest(part.encode() for part in parts))

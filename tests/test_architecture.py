@@ -42,6 +42,7 @@ ACROSS_TENANTS = {
     "fatfire/demo.py": "makes and removes the sample tenants",
     "fatfire/management/commands/create_operator.py": "people belong to no tenant, and app_tenant may not write them",
     "fatfire/management/commands/create_api_key.py": "finds the tenant by its slug, for the operator at the keyboard",
+    "fatfire/management/commands/emulate.py": "waits until the banks of the sample tenants are read",
     "fatfire/management/commands/demo.py": "asks whether the sample tenants are there",
     "fatfire/management/commands/emulate.py": "the same, on the emulator",
     "services/accounts/operations.py": "a tenant's first row can't be written as that tenant",
