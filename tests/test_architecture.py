@@ -44,7 +44,6 @@ ACROSS_TENANTS = {
     "fatfire/management/commands/create_api_key.py": "finds the tenant by its slug, for the operator at the keyboard",
     "fatfire/management/commands/emulate.py": "waits until the banks of the sample tenants are read",
     "fatfire/management/commands/demo.py": "asks whether the sample tenants are there",
-    "fatfire/management/commands/emulate.py": "the same, on the emulator",
     "services/accounts/operations.py": "a tenant's first row can't be written as that tenant",
     "services/accounts/sign_in.py": "the platform's job finds who asked for a link, and makes it",
     "services/cleanup/operations.py": "deletes what is old, whosever it is",

@@ -32,7 +32,8 @@ def _client(service: str, endpoint: str | None, patience_s: int, _process: int) 
     from botocore.config import Config  # type: ignore[import-untyped]
 
     with _lock:  # making one isn't safe to do twice at once
-        made = boto3.client(
+        # A session of its own: boto3's default one keeps for ever what credentials it saw first.
+        made = boto3.Session().client(
             service,
             endpoint_url=endpoint,
             config=Config(

@@ -249,6 +249,7 @@ NO_PAGES: dict[str, str] = {
     "cancel-job": "takes a form and shows the job",
     "resume-deletion": "takes a form and shows the job that deletes",
     "restore-portfolio": "takes a form and shows the portfolios",
+    "live": "gives a ticket to a page's script",
     "job-toast": "a part of the bank accounts, seen in their state troubled",
     "refresh-link": "takes a form and shows the bank accounts, or their toasts",
     "count-twins": "takes a form and shows the bank accounts",

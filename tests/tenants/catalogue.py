@@ -13,6 +13,7 @@ OPERATOR_MAY = {"SELECT", "INSERT", "UPDATE", "DELETE"}
 TENANT_ID = "( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS \"nullif\")"
 
 UNIQUE_ACROSS_TENANTS = {
+    "messaging_connection_once": "AWS names a connection that ended and no tenant; the name is AWS's and tells nothing",
     "accounts_apikey_digest_once": "a key is found before its tenant is known; a hash of 256 random bits tells nothing",
     "tenants_tenant_slug_key": "the slug is a tenant's public name",
 }

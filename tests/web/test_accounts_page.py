@@ -181,7 +181,7 @@ def test_toast_says_how_far_the_job_is(home, portfolio, client, kind, state, age
     shown = response.content.decode()
     assert words in text_of(response)
     assert "secret" not in shown
-    every = re.search(r'hx-trigger="every (\d+)s"', shown)
+    every = re.search(r'hx-trigger="every (\d+)s, nudge"', shown)
     assert (int(every[1]) if every else None) == every_s
     assert ("accounts-changed" in response.headers.get("HX-Trigger", "")) == (every_s is None)
     assert ('value="3" max="9"' in shown) == ("progress_total" in changes)

@@ -90,7 +90,7 @@ def test_page_tells_of_every_step_and_asks_again_until_the_end(home, client, por
     path = begin(client, home, portfolio_id)
     before = text_of(client, path)
     assert "Family is being deleted" in before
-    assert 'hx-trigger="every 1s"' in before
+    assert 'hx-trigger="every 1s, nudge"' in before
     assert buttons_on(before) == ["cancel-job", "restore-portfolio"]
     assert 'aria-label="Remove links: Queued, Delete assets: Blocked,' in before
 

@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import fcntl
 import json
+import logging
 import os
 import signal
 import threading
@@ -70,6 +71,7 @@ class Command(BaseCommand):
         """Do the main job from nothing to net worth, and print what came out."""
         from workers.runner import run_due
 
+        logging.getLogger("workers").setLevel(logging.WARNING)  # what it has to say is its result
         # Noon in Greenwich is the same day everywhere between Honolulu and Sydney.
         at = dt.datetime.combine(day, dt.time(12), dt.UTC) if day else clock.now()
         with _bank(at):

@@ -12,9 +12,10 @@ from services.cleanup import operations
 from services.cleanup.jobs import APPLY_RETENTION
 from services.jobs import operations as jobs
 from services.jobs.models import Job, JobStep
+from services.messaging.models import Listener
 from services.telemetry.models import Invocation, RequestCount
 from tenants.isolation import operator, tenant
-from tenants.models import User
+from tenants.models import Membership, User
 from tests.factories import AT, make_tenant
 from workers import tasks  # noqa: F401  # registers the operations
 from workers.runner import advance
@@ -43,6 +44,12 @@ def make_job(ended_at, state="succeeded"):
 
 def make_session(expires_at):
     return Session.objects.create(session_key=uuid.uuid4().hex, session_data="", expire_date=expires_at)
+
+
+def make_listener(owner, expires_at):
+    user = Membership.objects.get(tenant=owner).user
+    facts = {"session_id": "s", "session_epoch": 0, "connection_id": uuid.uuid4().hex}
+    return Listener.objects.create(tenant_id=owner.id, user=user, expires_at=expires_at, **facts)
 
 
 def make_link(at, *, asked=True):
@@ -88,13 +95,18 @@ def test_what_is_old_goes_and_the_rest_stays(database):
         make_invocation(AT - 91 * DAY, tenant_id=None)
         make_count(AT - 91 * DAY)
         make_session(AT - MOMENT)
+        make_listener(owner, AT - MOMENT)
+        make_listener(owner, AT - DAY)
         make_link(AT - DAY - MOMENT)
         make_link(AT - 2 * DAY, asked=False)
         kept += [make_count(AT - 89 * DAY), make_session(AT + MOMENT), make_link(AT - DAY), make_link(AT, asked=False)]
+        kept += [make_listener(owner, AT)]
 
     [deleted] = run()
 
-    assert deleted == {"sign_ins": 3, "sessions": 1, "request_counts": 1, "invocations": 2, "jobs": 2}
+    assert deleted == {
+        "sign_ins": 3, "listeners": 2, "sessions": 1, "request_counts": 1, "invocations": 2, "jobs": 2,
+    }  # fmt: skip
     with operator():
         for row in kept:
             assert type(row).objects.filter(pk=row.pk).exists(), row
@@ -118,7 +130,7 @@ def test_how_long_is_a_setting(database, settings):
 
 def test_many_rows_go_in_batches_and_the_rest_in_runs_that_follow(database, monkeypatch):
     monkeypatch.setattr(operations, "BATCH", 2)
-    monkeypatch.setattr(operations, "MOST_BATCHES", 6)
+    monkeypatch.setattr(operations, "MOST_BATCHES", 7)
     with tenant(make_tenant().id):
         for number in range(9):
             make_invocation(AT - (100 + number) * DAY)
@@ -126,7 +138,7 @@ def test_many_rows_go_in_batches_and_the_rest_in_runs_that_follow(database, monk
 
     outputs = run()
 
-    # Three batches find nothing of the first three kinds; what is left of the six takes turns.
+    # Four batches find nothing of the first four kinds; what is left of the six takes turns.
     assert [(each["invocations"], each["jobs"]) for each in outputs] == [(6, 0), (3, 2), (0, 4), (0, 3)]
     assert (left()["Invocation"], left()["Job"], left()["JobStep"]) == (0, 0, 0)
 
