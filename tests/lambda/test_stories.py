@@ -83,18 +83,22 @@ def test_a_person_signs_in_by_a_mail_that_a_job_sends(deployed):
     assert "By-Mail" in page
 
 
-def test_a_bank_is_read_through_a_queue(deployed):
+def test_a_bank_is_read_through_a_queue_and_again_when_it_fails(deployed):
     owner = demo.seed(demo.HOUSEHOLDS[1], at=clock.now())
     key = demo.make_key(owner, at=clock.now())
     with deployed.http() as program:
         program.headers["X-API-Key"] = key
         link = program.get("/api/v1/links").json()["items"][0]["id"]
+        wait_for(lambda: not unended(owner), patience_s=60)
+        deployed.bank.store.fail_next("/transactions/sync", "INSTITUTION_DOWN")
         asked = program.post(f"/api/v1/links/{link}/refresh")
         wait_for(lambda: not unended(owner), patience_s=60)
+        job = program.get(f"/api/v1/jobs/{asked.json()['id']}").json()
         portfolio = program.get("/api/v1/portfolios").json()["items"][0]["id"]
         worth = program.get(f"/api/v1/portfolios/{portfolio}/net-worth").json()
 
     assert asked.status_code == 202
+    assert [(step["state"], step["attempts"]) for step in job["steps"]] == [("succeeded", 2)]
     assert unended(owner) == []
     with tenant(owner.id):
         assert Job.objects.filter(kind=SYNC_LINK.name, state=State.SUCCEEDED).exists()
