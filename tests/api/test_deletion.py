@@ -49,7 +49,7 @@ def test_it_is_gone_at_once_and_a_job_does_the_rest(home, portfolio_id, run_jobs
     shown = home.get(f"/jobs/{job}")
     assert [(step["name"], step["state"]) for step in shown["steps"]] == [
         ("remove_links", "queued"), ("delete_assets", "blocked"), ("delete_asset_history", "blocked"),
-        ("delete_portfolio_history", "blocked"), ("delete_portfolio", "blocked"),
+        ("delete_portfolio_history", "blocked"), ("delete_videos", "blocked"), ("delete_portfolio", "blocked"),
     ]  # fmt: skip
     assert home.send("DELETE", path)["job_id"] == job
 

@@ -63,6 +63,7 @@ def ids(home, run_jobs, settings, tmp_path):
         key_id = home.send("POST", "/api-keys", {"name": "Old", "role": "viewer"})["id"]
         bought = {"portfolio_id": portfolio, "merchant": "Tool Shed", "purchased_on": "2026-03-01", "total": "89.00"}
         made["RECEIPT"] = home.send("POST", "/receipts", bought)["id"]
+        made["VIDEO"] = home.send("POST", "/videos", {"portfolio_id": portfolio, "title": "Living room"})["id"]
         yield {"API": "/api/v1", "KEY": home.key, "KEY_ID": key_id, **made}
 
 
@@ -83,7 +84,7 @@ def test_examples_work(ids):
 
 def _read(example: str, ids: dict[str, str]) -> tuple[str, str, str, str | None]:
     """Return method, URL, header and body as the shell and curl would read them."""
-    words = shlex.split(string.Template(example).substitute(ids))
+    words = shlex.split(string.Template(example).substitute(ids), comments=True)
     options = {flag: words.pop(words.index(flag) + 1) for flag in ("-H", "-X", "-d") if flag in words}
     (url,) = [word for word in words[1:] if not word.startswith("-")]
     return options.get("-X", "GET"), url, options["-H"], options.get("-d")

@@ -28,6 +28,7 @@ def test_dashboard(site, home, page, sign_in):
         "Portfolios",
         "Insurance",
         "Receipts",
+        "Videos",
         "Taxation",
     ]
     assert page.locator(".stat .big").all_inner_texts() == ["$733,422.17", "\u2212$241,560.68"]

@@ -70,7 +70,8 @@ def test_operator_without_household_lands_on_the_console(client):
     assert answer["X-Frame-Options"] == "DENY"
     assert answer["Content-Security-Policy"] == (
         "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self'; "
-        "font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "media-src 'self'; font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'"
     )
 
 

@@ -78,6 +78,7 @@ print(json.dumps(sorted(file for file in ours.values() if file and not file.star
         "DJANGO_SETTINGS_MODULE": "fatfire.settings",
         "DATABASE_OPERATOR_URL": "postgresql://nobody@/nowhere",
         "SECRET_KEY": "only for tests",
+        "KMS_KEY_ID": "alias/only-for-tests",
         "STATIC_ROOT": "static",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

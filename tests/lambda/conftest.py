@@ -17,6 +17,7 @@ from tests import plugin
 from tests.deployed import Deployed
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the folder's tests together, as another process would deploy again; what looks back on all comes last."""
     for item in items:

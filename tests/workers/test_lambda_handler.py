@@ -162,7 +162,7 @@ def flaky_once(job):
 
 
 def test_portfolio_is_deleted_step_by_step(queues, owner):
-    """A message for each step; of the two that follow the second, each is sent once, and the last step once."""
+    """A message for each step; of the three that follow the second, each is sent once, and the last step once."""
     with tenant(owner):
         portfolio = make_portfolio()
         set_value(make_asset(portfolio), "700000.00")
@@ -175,7 +175,7 @@ def test_portfolio_is_deleted_step_by_step(queues, owner):
         messages.append(waiting)
         assert queues.pass_on(lambda_handler, DELETE_PORTFOLIO.queue) == []
 
-    assert messages == [1, 1, 2, 1]
+    assert messages == [1, 1, 3, 1]
     with tenant(owner):
         steps = JobStep.objects.filter(job=job).order_by("position").values_list("name", "state", "attempts")
         assert list(steps) == [(step.name, State.SUCCEEDED, 1) for step in DELETE_PORTFOLIO.steps]

@@ -20,9 +20,9 @@ _TYPES = {"mp4": queries.MP4, "m4s": "video/iso.segment", "m4a": "audio/mp4", "v
 
 
 class VideoRefused(DomainError):
-    """The video can't be used."""
+    """The video can't be used; `code` is the engine's reason where there is one."""
 
-    status = 422
+    status, code = 422, "video_refused"
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)

@@ -27,8 +27,27 @@ def run():
     return recut(prepared, [0, 31, 60])
 
 
+OTHERS = set()
+"""Children of this process before a test: of other tests' servers and browsers."""
+
+
+def all_children() -> set[str]:
+    """Return the children of all threads of this process: any of them may start one."""
+    return {
+        child
+        for task in Path(f"/proc/{os.getpid()}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    }
+
+
+@pytest.fixture(autouse=True)
+def _others():
+    OTHERS.clear()
+    OTHERS.update(all_children())
+
+
 def children() -> list[str]:
-    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return sorted(all_children() - OTHERS)
 
 
 def transcode(run, number, *, source=None, save=None, **options):
