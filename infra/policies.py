@@ -25,6 +25,17 @@ NETWORK = ("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:Desc
 # Actions that can be granted on nothing narrower than everything, and what for.
 # Source: AWS, Service Authorization Reference.
 UNNARROWED = dict.fromkeys(NETWORK, "Lambda reaches our network by an interface that it makes as the function's role")
+# What a function does so seldom that a run of all stories doesn't: stage to action to when.
+SELDOM: Mapping[Stage, Mapping[str, str]] = {
+    "web": {"s3:AbortMultipartUpload": "a person gives another file in the place of one that was begun"},
+    "console": {"lambda:InvokeFunction": "an operator tries a video's job again"},
+    "jobs": {"lambda:InvokeFunction": "the sweep sends again what was lost of a video's jobs"},
+    "media": {
+        "execute-api:ManageConnections": "a page looks on while a video is made",
+        "s3:ListBucket": "without it S3 calls a file that is missing forbidden",
+        "sqs:SendMessage": "Lambda puts an invocation that failed again and again among the dead letters",
+    },
+}
 # Calls that AWS makes with a role's rights: no run of ours can record them.
 BY_AWS = {
     "logs:CreateLogStream": "Lambda writes the function's log",
@@ -70,7 +81,7 @@ def _statements(stage: Stage, system: System, key: str, connections: str) -> Ite
         yield allow("DeadLetters", [f"sqs:{action}" for action in letters], dead)
     if stage == "media":
         ends = [system.queue_arn(queue, dead=True) for queue in INVOKED]
-        yield allow("SendMessages", ["sqs:GetQueueUrl", "sqs:SendMessage"], [*queues, *ends])
+        yield allow("LeaveDeadLetters", ["sqs:SendMessage"], ends)
     if stage == "jobs":
         yield allow("SendMessages", ["sqs:GetQueueUrl", "sqs:SendMessage"], [*queues, *dead])
         yield allow("TakeMessages", ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], queues)

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import psycopg
 import pytest
 from django.db import connections
 from psycopg import sql
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.plugin import admin_dsn
 
@@ -20,6 +21,18 @@ KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission"}  #
 # How long an example takes says nothing on a machine that is shared.
 hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
+
+
+class OneDeployment(LoadScopeScheduling):
+    """Gives each test to whichever process is free, but those of tests/lambda to one: another would deploy again."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "lambda" if nodeid.startswith("tests/lambda/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneDeployment:
+    """Distribute the tests. (Marks of groups do nothing: pytest-xdist 3.8 doesn't know pytest 9.2's node ids.)"""
+    return OneDeployment(config, log)
 
 
 @pytest.hookimpl(trylast=True)

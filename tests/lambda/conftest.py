@@ -17,12 +17,8 @@ from tests import plugin
 from tests.deployed import Deployed
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the folder's tests together, as another process would deploy again; what looks back on all comes last."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("lambda"))
+    """Let what looks back on all the others come last."""
     items.sort(key=lambda item: item.path.name == "test_rights.py")
 
 
