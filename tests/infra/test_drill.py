@@ -77,7 +77,9 @@ def from_archive(folder: Path, source: EmbeddedPostgres):
         with (copy / "data" / "postgresql.auto.conf").open("a") as settings:
             settings.write(f"restore_command = 'cp {shlex.quote(str(folder / 'archive'))}/%f %p'\n")
             settings.write(f"recovery_target_time = '{moment.isoformat()}'\nrecovery_target_action = 'promote'\n")
-            settings.write("archive_mode = 'off'\n")
+            settings.write(
+                "archive_mode = 'off'\nhot_standby = 'off'\n"
+            )  # nobody is let in before the moment is reached
         owner = (source.root / "data").stat()
         for path in [copy / "data", *(copy / "data").rglob("*")]:
             os.chown(path, owner.st_uid, owner.st_gid)
