@@ -58,6 +58,7 @@ class Command(BaseCommand):
         # Importing the tasks registers them; Celery's worker would do so too, in its own time.
         from workers import tasks  # noqa: F401
 
+        logging.getLogger("workers").setLevel(logging.WARNING)  # what goes well is on the pages
         call_command("migrate", verbosity=0)
         if options["once"]:
             self._run_once(options["date"], as_json=options["json"])
@@ -71,7 +72,6 @@ class Command(BaseCommand):
         """Do the main job from nothing to net worth, and print what came out."""
         from workers.runner import run_due
 
-        logging.getLogger("workers").setLevel(logging.WARNING)  # what it has to say is its result
         # Noon in Greenwich is the same day everywhere between Honolulu and Sydney.
         at = dt.datetime.combine(day, dt.time(12), dt.UTC) if day else clock.now()
         with _bank(at):
