@@ -1,5 +1,7 @@
 """What runs in the confined child process: one piece of work, then the end. Started by `sandbox`, never by hand."""
 
+import errno
+import mmap
 import os
 import resource
 import socket
@@ -28,6 +30,8 @@ from services.media.engine.tracks import transcode_tracks
 from services.media.engine.wire import Json, from_json, to_json
 
 COMPLAINTS = 1 << 18
+HEADROOM = 16 << 20
+"""What an encoder asks for at once."""
 
 
 class Guard:
@@ -35,11 +39,21 @@ class Guard:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self._failure: Exception | None = None
 
     def ask(self, message: dict[str, Json]) -> bytes:
-        """Return the bytes that answer a message."""
-        pipe.send(self._connection, message)
-        return pipe.receive(self._connection)[1]
+        """Return the bytes that answer a message.
+
+        What fails once fails ever after: libav asks again, and would be given the rest of the answer before.
+        """
+        if self._failure is not None:
+            raise self._failure
+        try:
+            pipe.send(self._connection, message)
+            return pipe.receive(self._connection)[1]
+        except Exception as failure:
+            self._failure = failure
+            raise
 
     def save(self, name: str, content: bytes) -> None:
         """Let a file be kept."""
@@ -152,6 +166,17 @@ def _work(request: dict[str, Any], guard: Guard) -> object:
     return tasks[request["task"]](request, guard)
 
 
+def _memory_is_short(error: av.FFmpegError) -> bool:
+    """Return whether the error came of that: an encoder that finds none names another reason, or none at all."""
+    if error.errno == errno.ENOMEM:
+        return True
+    try:
+        mmap.mmap(-1, HEADROOM).close()
+    except OSError:
+        return True
+    return False
+
+
 def _reader(request: dict[str, Any], guard: Guard) -> Reader:
     return Reader(GuardedSource(guard, request["size"]))
 
@@ -188,7 +213,8 @@ def main(descriptor: int) -> None:
     except MemoryError as error:
         answer = {"refused": Reason.TOO_MUCH_MEMORY.value, "detail": str(error)}
     except av.FFmpegError as error:
-        answer = {"refused": Reason.DAMAGED.value, "detail": str(error)}
+        reason = Reason.TOO_MUCH_MEMORY if _memory_is_short(error) else Reason.DAMAGED
+        answer = {"refused": reason.value, "detail": str(error)}
     except pipe.Closed:
         return
     pipe.send(connection, answer)

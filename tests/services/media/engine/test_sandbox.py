@@ -1,5 +1,6 @@
 """The child process: what it may do, what ends it, and that its work is the same however often it is done."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -33,11 +34,11 @@ OTHERS = set()
 
 def all_children() -> set[str]:
     """Return the children of all threads of this process: any of them may start one."""
-    return {
-        child
-        for task in Path(f"/proc/{os.getpid()}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    }
+    found: set[str] = set()
+    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the thread has ended
+            found.update((task / "children").read_text().split())
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +84,7 @@ def test_child_has_none_of_our_environment(monkeypatch):
 @pytest.mark.parametrize(
     ("confinement", "reason"),
     [
-        (Confinement(memory_mb=150), Reason.TOO_MUCH_MEMORY),
+        (Confinement(memory_mb=60), Reason.TOO_MUCH_MEMORY),
         (Confinement(read_bytes=50_000), Reason.TOO_MANY_READS),
         (Confinement(wall_seconds=0.05), Reason.TOOK_TOO_LONG),
     ],
@@ -94,6 +95,20 @@ def test_broken_limit_is_named(run, confinement, reason):
 
     assert refused.value.reason == reason
     assert children() == []
+
+
+def test_want_of_memory_is_called_that_wherever_it_shows(run):
+    """While the source is read, in a decoder, in the encoder: nowhere is it the video's fault."""
+    found: list[Reason | None] = []
+    for memory in range(100, 261, 8):
+        try:
+            transcode(run, 0, confinement=Confinement(memory_mb=memory))
+            found.append(None)
+        except Refused as refused:
+            found.append(refused.reason)
+
+    assert set(found) == {Reason.TOO_MUCH_MEMORY, None}
+    assert found == sorted(found, key=lambda reason: reason is None)
 
 
 def test_endless_work_is_ended_by_its_processor_time():
