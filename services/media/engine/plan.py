@@ -14,6 +14,7 @@ KEYFRAME_SECONDS = 2
 FRAGMENT_SECONDS = 6
 SHORTEST_SEGMENT_SECONDS = 2
 LONGEST_SEGMENT_COST = 20.0
+ROUNDS = 4
 SNAP = 0.25
 """Share of a segment's length within which a keyframe is near."""
 _READ_MARGIN_FRAMES = 4  # a decoder holds some back
@@ -191,16 +192,17 @@ def _even(length: Fraction) -> int:
 def _shares(cost: float, seconds: float, wanted: Wanted) -> list[float]:
     """Return the parts of the whole that the segments have.
 
-    Three rounds for each worker, unless segments would then be too short to be worth a start, or too long to be lost.
-    The first round has half the length, so that playback begins early.
+    Several rounds for each worker, unless segments would then be too short to be worth a start, or too long to be lost.
+    The first segment has half the length, so that playback begins early; so have the last ones when there is more than
+    one round, so that the workers end together.
     """
-    each = min(LONGEST_SEGMENT_COST, max(cost / (3 * wanted.parallel), wanted.startup_seconds))
+    each = min(LONGEST_SEGMENT_COST, max(cost / (ROUNDS * wanted.parallel), wanted.startup_seconds))
     count = round(max(1.0, min(cost / each, seconds / SHORTEST_SEGMENT_SECONDS)))
     if count < 3:
         return [1 / count] * count
-    short = min(wanted.parallel, count // 3 + 1)
-    unit = 1 / (count - short / 2)
-    return [unit / 2] * short + [unit] * (count - short)
+    last = min(wanted.parallel, count // 3) if count > wanted.parallel else 0
+    lengths = [0.5] + [1.0] * (count - 1 - last) + [0.5] * last
+    return [length / sum(lengths) for length in lengths]
 
 
 def _cuts(index: Index, shares: list[float]) -> list[int]:

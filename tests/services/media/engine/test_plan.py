@@ -45,16 +45,17 @@ def seconds(plan: Plan) -> list[float]:
 @pytest.mark.parametrize(
     ("frames", "every", "wanted", "expected"),
     [
-        (1800, 60, Wanted((LADDER[1],)), [6.0, 6.0, 12.0, 12.0, 12.0, 12.0]),
-        (1800, 1800, Wanted((LADDER[1],)), [6.0, 6.0, 12.0, 12.0, 12.0, 12.0]),
+        (1800, 60, Wanted((LADDER[1],)), [4.0, 10.0, 10.0, 8.0, 10.0, 8.0, 6.0, 4.0]),
+        (1800, 1800, Wanted((LADDER[1],)), [4.6, 9.2, 9.2, 9.2, 9.2, 9.2, 4.6, 4.6]),
         (90, 60, Wanted((LADDER[1],)), [3.0]),
         (30, 30, Wanted((LADDER[1],)), [1.0]),
         (1, 1, Wanted((LADDER[1],)), [0.0]),
-        (1800, 60, Wanted((LADDER[1],), parallel=100, startup_seconds=10.0), [10.0, 10.0, 20.0, 20.0]),
+        (1800, 60, Wanted((LADDER[1],), parallel=100, startup_seconds=10.0), [8.0, 18.0, 16.0, 18.0]),
+        (300, 300, Wanted((LADDER[1],), parallel=100), [1.1, 2.2, 2.2, 2.2, 2.2]),
     ],
-    ids=["keyframes near", "one group", "short", "shorter", "one frame", "dear start"],
+    ids=["keyframes near", "one group", "short", "shorter", "one frame", "dear start", "one round"],
 )
-def test_pieces_are_equal_and_the_first_are_short(frames, every, wanted, expected):
+def test_pieces_are_equal_but_the_first_and_where_workers_end_the_last(frames, every, wanted, expected):
     plan = make_plan(media_of(), index_of(frames, every), wanted)
 
     assert seconds(plan) == expected
