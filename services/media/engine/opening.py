@@ -39,7 +39,9 @@ def _refuse_to_open(url: str, flags: int, options: object) -> NoReturn:
 
 
 @contextmanager
-def opened(reader: Reader, *, makes_times: bool = False, parses: bool = True) -> Iterator[InputContainer]:
+def opened(
+    reader: Reader, *, makes_times: bool = False, parses: bool = True, probes: bool = True
+) -> Iterator[InputContainer]:
     """Open the reader's bytes as media.
 
     The format whitelist keeps playlists from being recognised at all, the protocol whitelist keeps what is recognised
@@ -49,6 +51,7 @@ def opened(reader: Reader, *, makes_times: bool = False, parses: bool = True) ->
     Args:
         makes_times: let libav count frame times where the container has none.
         parses: look into the frames; must be False for a blank reader, whose zeros would clear the key flags.
+        probes: decode the first frames to learn what the header doesn't say. Megabytes, when the work is elsewhere.
     """
     flags = ("+genpts" if makes_times else "") + ("" if parses else "+noparse")
     options = {
@@ -57,6 +60,8 @@ def opened(reader: Reader, *, makes_times: bool = False, parses: bool = True) ->
         "codec_whitelist": ",".join(sorted(VIDEO_CODECS | AUDIO_CODECS | TEXT_CODECS)),
         "max_streams": str(_PROBED_STREAMS),
     }
+    if not probes:
+        options["probesize"] = "32"
     if flags:
         options["fflags"] = flags
     reader.seek(0)

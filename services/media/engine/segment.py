@@ -172,7 +172,7 @@ class _Piece:
         """Yield the segment's frames, and one before and after, which a deinterlacer looks at."""
         media, segment = self._plan.media, self._segment
         last = segment.end if self._plan.is_exact and segment.number + 1 < len(self._plan.segments) else None
-        with opened(self._reader, makes_times=media.makes_times) as container:
+        with opened(self._reader, makes_times=media.makes_times, probes=not media.indexed) as container:
             stream = picture_stream(container, media.video.stream)
             if self._seek is not None:
                 container.seek(self._seek, stream=stream, backward=True)
