@@ -38,7 +38,7 @@ format: setup ## Put the code into its one format, and mend what can be mended b
 	$(BIN)/ruff format
 
 test: setup ## Run the tests, or those in T= (a path); in WORKERS=2 processes.
-	@.ci/chromium
+	@.ci/tools
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --durations=10 -m "not long" $(T)
 
 test-long: setup ## Run the tests that take long.
@@ -47,11 +47,11 @@ test-long: setup ## Run the tests that take long.
 check: lint test ## Everything a change must pass; what CI runs.
 
 screens: setup ## Write a picture of every page, light, dark and on a phone, into .data/screens/.
-	@.ci/chromium
+	@.ci/tools
 	$(BIN)/pytest -q tests/browser/screens.py::test_screens
 
 pictures: setup ## Write the pictures in the README anew, into docs/pictures/.
-	@.ci/chromium
+	@.ci/tools
 	$(BIN)/pytest -q tests/browser/screens.py::test_pictures
 
 lock: setup ## Pin the newest versions that pyproject.toml allows.
