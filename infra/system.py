@@ -165,6 +165,7 @@ class System(BaseModel):
             **(self.settings if stage != "migrate" else {}),
             "ENVIRONMENT": self.environment,
             "SITE_URL": self.site_url,
+            "CONSOLE_URL": self.console_url,
             "ALLOWED_HOSTS": json.dumps(hosts),
             "TRUSTED_PROXIES": "1",  # API Gateway, and nobody in front of it
             **({"API_BEHIND_AUTHORIZER": "true"} if stage in PAGES else {}),  # the console has none: it has no API

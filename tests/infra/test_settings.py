@@ -99,3 +99,13 @@ def test_a_missing_description_is_named():
 
 def test_every_queue_is_described():
     assert set(System.load("production").queues) == {*Queue} - {Queue.MEDIA}  # each of whose messages is an invocation
+
+
+def test_each_function_knows_both_hosts_and_answers_to_its_own():
+    system = System.load("production")
+    variables = {stage: system.variables(stage) for stage in STAGES}
+
+    site, console = "https://app.example.com", "https://console.example.com"
+    assert {(each["SITE_URL"], each["CONSOLE_URL"]) for each in variables.values()} == {(site, console)}
+    hosts = {stage: json.loads(each["ALLOWED_HOSTS"]) for stage, each in variables.items() if stage in PAGES}
+    assert hosts == {"web": ["app.example.com"], "console": ["console.example.com"]}
