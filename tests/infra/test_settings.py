@@ -72,6 +72,8 @@ def test_a_message_stays_hidden_for_six_timeouts():
         ('environment = "production"', 'environment = "Production!"', "environment"),
         ('account = "123456789012"', 'account = "12"', "account"),
         ("https://app.example.com", "http://app.example.com", "site_url"),
+        ("https://app.example.com", "http://app.example.com:8000", "site_url"),
+        ("https://app.example.com", "https://app.example.com:8000", "site_url"),
         ("https://console.example.com", "https://app.example.com", "the console needs a host of its own"),
         ("web = 20", "wep = 20", "wep"),
         ("web = 20\n", "", "concurrency says nothing of web"),

@@ -4,6 +4,8 @@ import contextlib
 import json
 import re
 from decimal import Decimal
+from email import message_from_bytes, policy
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -76,7 +78,8 @@ def mailed_link(deployed, stage, email):
         assert post(browser, "/sign-in", email=email).status_code == 200
 
     def mails():
-        return [text for path in deployed.mail.glob("*.eml") if f"To: {email}" in (text := path.read_text())]
+        sent = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in deployed.mail.glob("*.eml")]
+        return [each.get_body(("plain",)).get_content() for each in sent if each["To"] == email]
 
     return re.search(r"^https?://\S+/sign-in/\S+$", wait_for(mails)[0], re.MULTILINE)[0]
 
@@ -84,10 +87,12 @@ def mailed_link(deployed, stage, email):
 def test_a_person_signs_in_by_a_mail_that_a_job_sends(deployed):
     make_tenant(slug="by-mail")
     link = mailed_link(deployed, "web", "owner@by-mail.example")
+    port = urlsplit(deployed.here.endpoint).port  # who reads the mail on this machine may click it
 
     with signed_in(deployed, "web", link.removeprefix(deployed.here.system.site_url)) as browser:
         page = browser.get("/portfolios").text
 
+    assert link.startswith(f"http://fatfire.localhost:{port}/sign-in/")
     assert "By-Mail" in page
 
 
@@ -99,6 +104,7 @@ def test_an_operators_mail_leads_to_the_consoles_host(deployed):
     with signed_in(deployed, "console", link.removeprefix(deployed.here.system.console_url)) as browser:
         page = browser.get("/admin/").text
 
+    assert link.startswith("http://console.fatfire.localhost:")
     assert "Operator console" in page
 
 
