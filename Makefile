@@ -39,7 +39,7 @@ format: setup ## Put the code into its one format, and mend what can be mended b
 
 test: setup ## Run the tests, or those in T= (a path); in WORKERS=2 processes.
 	@.ci/tools
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --durations=10 -m "not long" $(T)
+	$(BIN)/pytest -n $(WORKERS) --durations=10 -m "not long" $(T)
 
 test-long: setup ## Run the tests that take long.
 	$(BIN)/pytest --durations=10 -m long $(T)

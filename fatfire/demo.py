@@ -14,7 +14,7 @@ from fatfire.kit.clock import local_date
 from fatfire.kit.money import to_text
 from services.accounts import operations as accounts
 from services.accounts.operators import make_operator
-from services.accounts.sign_in import create_sign_in_token
+from services.accounts.sign_in import CONSOLE, create_sign_in_token
 from services.analytics import queries as analytics
 from services.core import operations as core
 from services.core import queries as core_queries
@@ -177,7 +177,7 @@ def make_operator_path(*, at: dt.datetime) -> str:
     with operator():
         user_id = make_operator(email=OPERATOR, at=at).id
         User.objects.filter(id=user_id).update(name="Olive Operator")
-    return f"/sign-in/{create_sign_in_token(user_id=user_id, next_path='/admin/', at=at)}"
+    return f"/sign-in/{create_sign_in_token(user_id=user_id, next_path=CONSOLE, at=at)}"
 
 
 def summary(owner: Tenant, *, at: dt.datetime) -> dict[str, str | int]:

@@ -51,6 +51,7 @@ class Environment(BaseSettings):
     keep_jobs_days: int = Field(default=90, ge=1)
     jobs_resend_after_seconds: int = Field(default=10, ge=1)
     site_url: str = Field(default="", pattern=r"^(https?://[^/\s?#@]+)?$")
+    console_url: str = Field(default="", pattern=r"^(https?://[^/\s?#@]+)?$")
     trusted_proxies: int = Field(default=0, ge=0)
     websocket_url: str = Field(default="", pattern=r"^(wss?://[^\s?#@]+)?$")
     websocket_endpoint: str = Field(default="", pattern=r"^(https?://[^\s?#@]+)?$")
@@ -221,6 +222,7 @@ PLAID_SECRET = ENV.plaid_secret
 PLAID_COUNTRY_CODES = ENV.plaid_country_codes
 RATES_URL = ENV.rates_url
 SITE_URL = ENV.site_url
+CONSOLE_URL = ENV.console_url or ENV.site_url
 API_REQUESTS_PER_MINUTE = ENV.api_requests_per_minute
 API_BEHIND_AUTHORIZER = ENV.api_behind_authorizer
 TRUSTED_PROXIES = ENV.trusted_proxies

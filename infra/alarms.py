@@ -115,13 +115,14 @@ def alarms(account: Account, system: System) -> Iterator[Topic | RollUps | Alarm
     """Yield whom to tell, and every alarm."""
     yield Topic(account, system)
     yield RollUps(account, system)
+    letters = f"{system.console_url}/admin/dead-letters/"
     for queue in Queue:
         name = system.queue(queue, dead=True)
         yield Alarm(
             account,
             system,
             what=f"{queue.replace('_', '-')}-dead-letters",
-            why=f"messages of {queue} that nobody could use; the console shows why, and sends them again",
+            why=f"messages of {queue} that nobody could use; {letters} shows why, and sends them again",
             namespace="AWS/SQS",
             metric="ApproximateNumberOfMessagesVisible",
             dimensions={"QueueName": name},

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3  # type: ignore[import-untyped]
 
@@ -58,7 +59,7 @@ class AccountHere:
     def described(self, **settings: str) -> "AccountHere":
         """Return the same account with other settings described; they count once something is deployed."""
         path = self.description.with_stem(f"{ENVIRONMENT}-{len(list(self.description.parent.glob('*.toml')))}")
-        path.write_text(_description({**self.system.settings, **settings}))
+        path.write_text(_description(self.endpoint, {**self.system.settings, **settings}))
         return replace(self, description=path)
 
     def manage(self, command: str, what: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -82,10 +83,10 @@ def account_here(
 
     `secrets` and `settings` are environment variables: each function gets those secrets that it needs.
     """
-    description = folder / f"{ENVIRONMENT}.toml"
-    description.write_text(_description(settings))
-    system = System.load(str(description))
     with running_emulator(port=port, calls=calls, log=log) as endpoint, contextlib.closing(_root(endpoint)) as root:
+        description = folder / f"{ENVIRONMENT}.toml"
+        description.write_text(_description(endpoint, settings))
+        system = System.load(str(description))
         _put_secrets(root.client("ssm"), system, secrets)
         done = AccountHere(endpoint, description, {**ROOT, "AWS_ENDPOINT_URL": endpoint}, root).manage(
             "deploy", "foundation"
@@ -114,15 +115,21 @@ def _root(endpoint: str) -> Account:
     return Account(session, endpoint=endpoint)
 
 
-def _description(settings: Mapping[str, str]) -> str:
-    """Return the file that a founder would write. JSON's strings and numbers are TOML's too."""
+def _description(endpoint: str, settings: Mapping[str, str]) -> str:
+    """Return the file that a founder would write. JSON's strings and numbers are TOML's too.
+
+    Pages are where the emulator listens, by plain HTTP, though its gateway says like AWS's that it was HTTPS.
+    """
+    port = urlsplit(endpoint).port
+    urls = [f"http://{host}.localhost:{port}" for host in (PROJECT, f"console.{PROJECT}")]
+    settings = {"CSRF_TRUSTED_ORIGINS": json.dumps(urls), "SECURE_COOKIES": "false", **settings}
     lines = [
         f"environment = {json.dumps(ENVIRONMENT)}",
         f"account = {json.dumps(ACCOUNT)}",
         f"region = {json.dumps(ROOT['AWS_DEFAULT_REGION'])}",
         f"architecture = {json.dumps(_ARCHITECTURES[platform.machine().lower()])}",
-        f'site_url = "https://{PROJECT}.localhost"',
-        f'console_url = "https://console.{PROJECT}.localhost"',
+        f"site_url = {json.dumps(urls[0])}",
+        f"console_url = {json.dumps(urls[1])}",
         'alarm_email = "alarms@example.com"',
         "[concurrency]",
         *("web = 10", "console = 1", "jobs = 8", "media = 3", "migrate = 1"),

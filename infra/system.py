@@ -26,7 +26,8 @@ INVOKED: dict[Queue, Stage] = {Queue.MEDIA: "media"}
 POLLED = tuple(queue for queue in Queue if queue not in INVOKED)
 """The queues on SQS from which the jobs' function takes batches."""
 
-Url = Annotated[str, Field(pattern=r"^https://[a-z0-9.-]+$")]
+Url = Annotated[str, Field(pattern=r"^(https://[a-z0-9.-]+|http://[a-z0-9.-]+\.localhost:\d+)$")]
+"""Where people go; by plain HTTP and a port on the emulator alone, which browsers find by any name of .localhost."""
 Concurrency = Annotated[int, Field(ge=0, le=10_000)]
 
 
@@ -123,7 +124,7 @@ class System(BaseModel):
 
     def host(self, stage: Stage) -> str:
         """Return the host name of a stage's pages."""
-        return urlsplit(self.url(stage)).netloc
+        return str(urlsplit(self.url(stage)).hostname)
 
     def name(self, what: str) -> str:
         """Return the name of something of this environment."""
@@ -165,6 +166,7 @@ class System(BaseModel):
             **(self.settings if stage != "migrate" else {}),
             "ENVIRONMENT": self.environment,
             "SITE_URL": self.site_url,
+            "CONSOLE_URL": self.console_url,
             "ALLOWED_HOSTS": json.dumps(hosts),
             "TRUSTED_PROXIES": "1",  # API Gateway, and nobody in front of it
             **({"API_BEHIND_AUTHORIZER": "true"} if stage in PAGES else {}),  # the console has none: it has no API

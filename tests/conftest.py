@@ -31,7 +31,7 @@ class OneDeployment(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneDeployment:
-    """Distribute the tests. (Marks of groups do nothing: pytest-xdist 3.8 doesn't know pytest 9.2's node ids.)"""
+    """Distribute the tests. (`--dist loadgroup` would do nothing: xdist 3.8 doesn't know pytest 9.2's node ids.)"""
     return OneDeployment(config, log)
 
 
@@ -87,7 +87,7 @@ def run_jobs(database) -> Callable[..., int]:
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[str]:
-    """Return the endpoint of an emulator of AWS; tests that ask for it are of the xdist group "lambda"."""
+    """Return the endpoint of an emulator of AWS, one for each test process."""
     from tests.emulator import running_emulator
 
     with running_emulator() as endpoint:

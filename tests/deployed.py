@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -31,7 +32,8 @@ class Deployed:
     def http(self, stage: Stage = "web") -> httpx.Client:
         """Return a browser at the stage's host, through the gateway."""
         assert stage in PAGES
-        return httpx.Client(base_url=self.here.endpoint, headers={"Host": self.here.system.host(stage)}, timeout=60)
+        host = urlsplit(self.here.system.url(stage)).netloc
+        return httpx.Client(base_url=self.here.endpoint, headers={"Host": host}, timeout=60)
 
     def client(self, service: str) -> Any:
         """Return a client of the emulator as the account's root."""

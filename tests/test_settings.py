@@ -140,7 +140,8 @@ def test_development_server_without_a_master_key_is_refused(tmp_path):
         ("JOBS_RESEND_AFTER_SECONDS", "0"),
         ("TRUSTED_PROXIES", "-1"),
         *(
-            ("SITE_URL", each)
+            (name, each)
+            for name in ("SITE_URL", "CONSOLE_URL")
             for each in ("x.example", "ftp://x", "https://x/", "https://x/y", "https://a@x", "https://x\n")
         ),
     ],
@@ -158,3 +159,17 @@ def test_secrets_are_not_shown(monkeypatch):
         monkeypatch.setenv(name, f"shown-{name}")
 
     assert "shown-" not in repr(Environment())
+
+
+@pytest.mark.parametrize(
+    ("given", "console"),
+    [
+        ({}, ""),
+        ({"SITE_URL": "https://app.example.com"}, "https://app.example.com"),
+        ({"SITE_URL": "https://app.example.com", "CONSOLE_URL": "https://c.example.com"}, "https://c.example.com"),
+    ],
+)
+def test_console_is_at_the_site_unless_it_has_a_host_of_its_own(given, console):
+    done = run("-c", "from fatfire import settings; print(settings.CONSOLE_URL)", **given)
+
+    assert (done.stdout.strip(), done.stderr) == (console, "")

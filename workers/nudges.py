@@ -1,4 +1,4 @@
-"""Telling the pages of a tenant how its job goes: at each step's start and end, and now and then between."""
+"""Telling the pages of a tenant how its job goes: at each step's start and end, now and then between, when it stops."""
 
 import time
 from uuid import UUID

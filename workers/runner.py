@@ -71,8 +71,10 @@ def worker_ends_at(moment: dt.datetime) -> Iterator[None]:
 
 
 def _receive(*, job_id: str, tenant_id: str | None) -> None:
-    """Take one message from Celery."""
-    advance(job_id=UUID(job_id), tenant_id=UUID(tenant_id) if tenant_id else None)
+    """Take one message from Celery. Where nothing is to be done, the job was moved otherwise: cancelled, or taken."""
+    job, tenant = UUID(job_id), UUID(tenant_id) if tenant_id else None
+    if not advance(job_id=job, tenant_id=tenant):
+        Nudges(job, tenant).send()
 
 
 def advance(*, job_id: UUID, tenant_id: UUID | None, now: Callable[[], dt.datetime] = clock.now) -> bool:

@@ -24,11 +24,10 @@ from fatfire.web.formats import in_locale
 from fatfire.web.sessions import kept_key
 from services.accounts import sign_in
 from services.accounts.queries import Principal
-from services.accounts.sign_in import Person, SignedIn
+from services.accounts.sign_in import CONSOLE, Person, SignedIn
 from tenants.isolation import OPERATOR_ALIAS, acting_as, tenant
 from tenants.permissions import required_role
 
-CONSOLE = "/admin/"
 _USER, _TENANT, _HASH, _SIGNED_IN = "user_id", "tenant_id", "session_hash", "signed_in"
 _NOWHERE = str(UUID(int=0))
 

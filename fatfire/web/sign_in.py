@@ -1,6 +1,7 @@
 """The pages of signing in, switching household and signing out."""
 
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.translation.trans_real import parse_accept_lang_header
@@ -13,6 +14,7 @@ from fatfire.web.access import begin_session, enter, has_console, person_of, to_
 from fatfire.web.errors import error_page
 from fatfire.web.networks import network_of
 from services.accounts import sign_in as accounts
+from tenants.isolation import OPERATOR_ALIAS
 
 
 class EmailForm(forms.Form):
@@ -31,7 +33,7 @@ class EmailForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def ask_for_link(request: HttpRequest) -> HttpResponse:
     """Ask for the e-mail address, and have a link sent to it; whether it is anybody's can't be seen from the answer."""
-    next_path = accounts.local_path(request.POST.get("next") or request.GET.get("next") or "/")
+    next_path = accounts.local_path(request.POST.get("next") or request.GET.get("next") or _home())
     if request.method != "POST":
         if person_of(request):
             return HttpResponseRedirect(next_path)
@@ -66,6 +68,12 @@ def use_link(request: HttpRequest, secret: str) -> HttpResponse:
         )
     begin_session(request, user_id=person.user_id, tenant_id=tenant_id, session_hash=person.session_hash, at=at)
     return HttpResponseRedirect(person.next_path)
+
+
+def _home() -> str:
+    """Return where people go who ask for no page: on a host of the console's own, into the console."""
+    is_consoles = settings.CONSOLE_URL != settings.SITE_URL and OPERATOR_ALIAS in settings.DATABASES
+    return accounts.CONSOLE if is_consoles else "/"
 
 
 def _languages(request: HttpRequest) -> list[str]:

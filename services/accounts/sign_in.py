@@ -26,6 +26,8 @@ from tenants.isolation import acting_as, operator, shared, tenant
 from tenants.models import Membership, Tenant, User
 from tenants.permissions import Role
 
+CONSOLE = "/admin/"
+"""The path of the operators' console."""
 VALID_FOR = dt.timedelta(minutes=10)
 MOST_OF_ADDRESS = 5
 """So many links to one address may be asked for within VALID_FOR."""
@@ -50,10 +52,11 @@ class NotAMember(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class SignInMail:
-    """What is to be sent to whom; the secret is not kept."""
+    """What is to be sent to whom, and whether it leads into the console; the secret is not kept."""
 
     email: str
     secret: str
+    into_console: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +104,13 @@ def request_sign_in(*, email: str, network: str, next_path: str, at: dt.datetime
             enqueue_for_anyone(kind=SEND_SIGN_IN_LINK, subject_id=request_id, at=at)
 
 
-def send_link(*, request_id: UUID, site_url: str, progress: Progress, at: dt.datetime) -> None:
+def send_link(*, request_id: UUID, site_url: str, console_url: str, progress: Progress, at: dt.datetime) -> None:
     """Mail the link that was asked for, under a new secret each time: an earlier attempt's becomes invalid.
 
-    Nothing is sent when the address is nobody's, when it was asked for longer ago than VALID_FOR, or when the person
-    came in since. Killed between the mail and the end of the job, a second mail follows, and only its link works.
+    A link leads to the host on which it is of use: `console_url` for an operator who asked for the console or is in no
+    household, `site_url` for everybody else. Nothing is sent when the address is nobody's, when it was asked for longer
+    ago than VALID_FOR, or when the person came in since. Killed between the mail and the end of the job, a second mail
+    follows, and only its link works.
 
     Raises:
         MailNotTaken: it may be taken later.
@@ -117,7 +122,7 @@ def send_link(*, request_id: UUID, site_url: str, progress: Progress, at: dt.dat
         raise ImproperlyConfigured(msg)
     mail = _prepare_mail(request_id=request_id, progress=progress, at=at)
     if mail:
-        link = f"{site_url}/sign-in/{mail.secret}"
+        link = f"{console_url if mail.into_console else site_url}/sign-in/{mail.secret}"
         send_mail(to=mail.email, subject="Your sign-in link", template="accounts/sign_in_link", context={"link": link})
 
 
@@ -139,7 +144,9 @@ def _prepare_mail(*, request_id: UUID, progress: Progress, at: dt.datetime) -> S
         )
         if not is_new and not SignInToken.objects.filter(id=token.id, used_at__isnull=True).update(**facts):
             return None  # used in this very moment
-        return SignInMail(user.email, secret)  # where the person wants mail, and not what was typed
+        wants_console = f"{asked.next_path}/".startswith(CONSOLE)
+        into_console = user.is_operator and (wants_console or not Membership.objects.filter(user=user).exists())
+        return SignInMail(user.email, secret, into_console)  # where the person wants mail, and not what was typed
 
 
 def create_sign_in_token(*, user_id: UUID, next_path: str = "/", at: dt.datetime) -> str:

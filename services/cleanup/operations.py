@@ -213,7 +213,9 @@ def delete_portfolio(*, job: ClaimedJob) -> dict[str, int]:
 
     Raises:
         PortfolioNotBeingDeleted: it is kept.
+        StorageUnavailable: try again later.
     """
+    delete_videos(job=job)  # a job from before there were videos has no step for them
     with tenant(job.tenant):
         core.require_deletion(portfolio_id=job.subject)
         gone = core.delete_portfolio(portfolio_id=job.subject, at=job.started_at)

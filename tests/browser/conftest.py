@@ -80,7 +80,7 @@ def application():
 def site(application, database, settings) -> Iterator[str]:
     """Serve the site on this test's database; return its address."""
     with Server(application, 0) as server:
-        settings.SITE_URL = server.url
+        settings.SITE_URL = settings.CONSOLE_URL = server.url
         yield server.url
 
 

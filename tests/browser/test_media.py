@@ -20,7 +20,7 @@ def site(application, database, settings, tmp_path):
     """Serve the site as a laptop does: it takes files, in parts that are small here."""
     settings.MEDIA_FOLDER, settings.MEDIA_WORKER_START_SECONDS = tmp_path / "media", 0.0
     with Server(application, 0, largest_request_bytes=1 << 30) as server:
-        settings.SITE_URL = server.url
+        settings.SITE_URL = settings.CONSOLE_URL = server.url
         yield server.url
 
 

@@ -1,6 +1,7 @@
 """Who gets into the console: operators who signed in lately, and nobody else, by no URL of it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.contrib.admin import site
 from django.contrib.sessions.models import Session
+from django.core import mail
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import URLPattern
@@ -22,9 +24,14 @@ from tenants.isolation import TenantNotSet, operator, shared
 from tenants.models import Membership, Tenant, User
 from tenants.permissions import Role
 from tests.console.conftest import OPERATOR
+from tests.factories import AT
+from tests.sign_in import send_links
 from tests.web.conftest import sign_in
 
 ROOT = Path(__file__).resolve().parents[2]
+SITE, CONSOLE = "https://app.example.com", "https://console.example.com"
+BOTH, MEMBER = "both@home.example", "owner@home.example"
+"""An operator who is in a household, and who is in one alone."""
 
 
 def paths() -> list[str]:
@@ -216,9 +223,12 @@ def test_first_operator_is_made_by_a_command(database, capsys):
     call_command("create_operator", "Grace@fatfire.example", "--link")
     call_command("create_operator", "grace@FATFIRE.example")  # again: nothing new
 
-    path = capsys.readouterr().out.strip()
+    said = capsys.readouterr()
+    assert "they sign in as everybody does, at http://testserver/admin/" in said.err
+    link = said.out.strip()
+    assert link.startswith("http://testserver/sign-in/")
     browser = Client()
-    assert browser.post(path).headers["Location"] == "/admin/"
+    assert browser.post(link).headers["Location"] == "/admin/"
     assert browser.get("/admin/").status_code == 200
     with operator():
         assert list(User.objects.values_list("email", "is_operator")) == [("Grace@fatfire.example", True)]
@@ -230,6 +240,70 @@ def test_command_refuses_what_is_no_address(database):
 
     with operator():
         assert not User.objects.exists()
+
+
+@pytest.fixture
+def two_hosts(settings):
+    """Have the pages and the console on hosts of their own, as in production."""
+    settings.SITE_URL, settings.CONSOLE_URL = SITE, CONSOLE
+    settings.ALLOWED_HOSTS = ["app.example.com", "console.example.com"]
+
+
+def link_for(email: str, host: str, **query: str) -> str:
+    """Ask for a link as a browser at `host` does; return the one in the mail."""
+    mail.outbox.clear()
+    browser = Client(headers={"Host": host})
+    page = browser.get("/sign-in", query)
+    wanted = re.search(r'name="next" value="([^"]+)"', page.content.decode())[1]
+    browser.post("/sign-in", {"email": email, "next": wanted})
+    send_links()
+    return re.search(r"^https?://\S+$", mail.outbox[0].body, re.MULTILINE)[0]
+
+
+@pytest.mark.parametrize(
+    ("email", "asked_for", "leads_to"),
+    [
+        (OPERATOR, "/", "console"),  # is in no household: no other page is theirs
+        (OPERATOR, "/net-worth", "console"),
+        (BOTH, "/admin", "console"),
+        (BOTH, "/admin/jobs/job/?state=failed", "console"),
+        (BOTH, "/", "site"),
+        (BOTH, "/administered", "site"),
+        (MEMBER, "/", "site"),
+        (MEMBER, "/admin/", "site"),
+    ],
+)
+def test_link_in_a_mail_leads_to_the_host_where_it_is_of_use(two_hosts, home, ada, email, asked_for, leads_to):
+    with operator():
+        user = User.objects.create(email=BOTH, is_operator=True, created_at=AT)
+        Membership.objects.create(tenant=home, user=user, role=Role.VIEWER, created_at=AT)
+
+    link = link_for(email, "app.example.com", next=asked_for)
+
+    assert link.startswith({"site": SITE, "console": CONSOLE}[leads_to] + "/sign-in/")
+
+
+def test_operator_who_comes_to_the_consoles_host_gets_into_the_console(two_hosts, home):
+    with operator():
+        user = User.objects.create(email=BOTH, is_operator=True, created_at=AT)
+        Membership.objects.create(tenant=home, user=user, role=Role.VIEWER, created_at=AT)
+
+    link = link_for(BOTH, "console.example.com")
+    browser = Client(headers={"Host": "console.example.com"})
+    came = browser.post(link.removeprefix(CONSOLE))
+
+    assert link.startswith(f"{CONSOLE}/sign-in/")
+    assert came.headers["Location"] == "/admin/"
+    assert browser.get("/admin/").status_code == 200
+
+
+def test_the_sites_host_knows_nothing_of_the_console(two_hosts, home, monkeypatch):
+    monkeypatch.delitem(settings.DATABASES, "operator")  # whose process has no such role
+
+    page = Client(headers={"Host": "app.example.com"}).get("/sign-in").content.decode()
+
+    assert 'name="next" value="/"' in page
+    assert "console" not in page
 
 
 def test_operator_without_household_is_refused_where_there_is_no_console(ada, monkeypatch):

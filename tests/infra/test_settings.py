@@ -72,6 +72,8 @@ def test_a_message_stays_hidden_for_six_timeouts():
         ('environment = "production"', 'environment = "Production!"', "environment"),
         ('account = "123456789012"', 'account = "12"', "account"),
         ("https://app.example.com", "http://app.example.com", "site_url"),
+        ("https://app.example.com", "http://app.example.com:8000", "site_url"),
+        ("https://app.example.com", "https://app.example.com:8000", "site_url"),
         ("https://console.example.com", "https://app.example.com", "the console needs a host of its own"),
         ("web = 20", "wep = 20", "wep"),
         ("web = 20\n", "", "concurrency says nothing of web"),
@@ -99,3 +101,13 @@ def test_a_missing_description_is_named():
 
 def test_every_queue_is_described():
     assert set(System.load("production").queues) == {*Queue} - {Queue.MEDIA}  # each of whose messages is an invocation
+
+
+def test_each_function_knows_both_hosts_and_answers_to_its_own():
+    system = System.load("production")
+    variables = {stage: system.variables(stage) for stage in STAGES}
+
+    site, console = "https://app.example.com", "https://console.example.com"
+    assert {(each["SITE_URL"], each["CONSOLE_URL"]) for each in variables.values()} == {(site, console)}
+    hosts = {stage: json.loads(each["ALLOWED_HOSTS"]) for stage, each in variables.items() if stage in PAGES}
+    assert hosts == {"web": ["app.example.com"], "console": ["console.example.com"]}

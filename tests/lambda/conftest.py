@@ -41,7 +41,6 @@ def deployed(empty_database) -> Iterator[Deployed]:
         variables = {
             "PLAID_URL": bank.url,
             "PLAID_CLIENT_ID": simulator.CLIENT_ID,
-            "SECURE_COOKIES": "false",
             "JOBS_RESEND_AFTER_SECONDS": "2",
         }
         calls = folder / "calls.jsonl"

@@ -1,15 +1,18 @@
 """API Gateway asks whose key it is, and the application asks again."""
 
+import json
+
 import pytest
 
 from fatfire.kit import clock
-from infra.system import function
+from infra.system import BASE_DIR, function
 from services.accounts import operations
 from services.accounts.models import ApiKey
 from tenants.isolation import tenant
 from tests.factories import make_key, make_tenant
 
 PATH = "/api/v1/portfolios"
+API_PAGE = (BASE_DIR / "docs" / "api.md").read_text()
 
 
 @pytest.fixture
@@ -38,7 +41,10 @@ def test_a_good_key_is_let_in(deployed, key):
     ],
 )
 def test_the_gateway_refuses_what_has_no_good_key(deployed, headers, answer):
+    status, content = answer
+
     assert answer_to(deployed, **headers) == answer
+    assert f"| {status} | `{json.dumps(content)}` |" in API_PAGE  # no problem document: clients must know
 
 
 @pytest.mark.parametrize("path", ["/api/v1%2Fportfolios", "//api/v1/portfolios", "/api/v1/", "/api/v1/x/../portfolios"])

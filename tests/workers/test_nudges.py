@@ -14,11 +14,13 @@ from services.messaging.operations import issue_ticket
 from tenants.isolation import operator, tenant
 from tests.factories import make_tenant, owner_id
 from workers import nudges
+from workers.lambda_handler import lambda_handler
 from workers.runner import advance, task
 from workers.websocket import receive
 
 REPORTING = JobKind("test.reporting")
 FAILING = JobKind("test.failing")
+SUCCEEDING = JobKind("test.succeeding")
 
 
 @task(REPORTING)
@@ -34,6 +36,11 @@ def report(job):
 @task(FAILING)
 def fail(job):
     raise ZeroDivisionError
+
+
+@task(SUCCEEDING)
+def succeed(_):
+    pass
 
 
 @pytest.fixture
@@ -92,6 +99,22 @@ def test_start_reports_and_end_are_told(home, sockets, monkeypatch, every_s, tim
 def test_failure_is_told(home, sockets):
     with listen(sockets, home) as client:
         assert [run(home, FAILING)] * 2 == told(client)
+
+
+def test_cancelling_and_trying_again_are_told(home, queues, sockets):
+    with tenant(home.id):
+        job = jobs.enqueue(kind=SUCCEEDING, at=clock.now())
+    queues.delete(*queues.take())  # a worker is about to begin
+    with listen(sockets, home) as client:
+        with tenant(home.id):
+            jobs.cancel_job(job_id=job.id, at=clock.now())
+        assert queues.pass_on(lambda_handler) == []
+        assert told(client) == [{"job": str(job.id)}]
+
+        with tenant(home.id):
+            jobs.retry_job(job_id=job.id, at=clock.now())
+        assert queues.pass_on(lambda_handler) == []
+        assert told(client) == [{"job": str(job.id)}] * 2  # it begins, it ends
 
 
 def test_other_tenants_hear_nothing(home, sockets):

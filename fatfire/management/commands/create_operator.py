@@ -3,13 +3,14 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_email
 
 from fatfire.kit import clock
 from services.accounts import operators
-from services.accounts.sign_in import create_sign_in_token
+from services.accounts.sign_in import CONSOLE, create_sign_in_token
 from tenants.isolation import operator
 
 
@@ -36,8 +37,9 @@ class Command(BaseCommand):
         with operator():
             user = operators.make_operator(email=options["email"], at=at)
         self.stderr.write(
-            f"{user.email} is an operator: they sign in as everybody does, and find the console at /admin."
+            f"{user.email} is an operator: they sign in as everybody does, at {settings.CONSOLE_URL}{CONSOLE}"
         )
         if options["link"]:
-            self.stderr.write("This path signs them in, once, within ten minutes:")
-            self.stdout.write(f"/sign-in/{create_sign_in_token(user_id=user.id, next_path='/admin/', at=at)}")
+            secret = create_sign_in_token(user_id=user.id, next_path=CONSOLE, at=at)
+            self.stderr.write("This link signs them in, once, within ten minutes:")
+            self.stdout.write(f"{settings.CONSOLE_URL}/sign-in/{secret}")

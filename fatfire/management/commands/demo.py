@@ -115,7 +115,7 @@ class Command(BaseCommand):
                 _bank(None),
                 worker_and_scheduler(),
             ):
-                settings.SITE_URL = web.url
+                settings.SITE_URL = settings.CONSOLE_URL = web.url
                 _let_pages_listen(sockets)
                 first_start = demo.is_unseeded()
                 tenants = [demo.seed(household, at=at) for household in demo.HOUSEHOLDS]

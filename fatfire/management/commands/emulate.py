@@ -1,11 +1,11 @@
 """`manage.py emulate`: the whole system on this machine, deployed to an emulator of AWS, on the demo's data."""
 
 import contextlib
-import json
 import os
 import signal
 import threading
 from argparse import ArgumentParser
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,6 @@ class Command(BaseCommand):
         """Run until Ctrl-C or SIGTERM."""
         from infra.emulator import EmulatorDidNotStart
         from infra.local import account_here
-        from infra.system import PROJECT
 
         stop, parent = threading.Event(), os.getppid()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -53,13 +52,10 @@ class Command(BaseCommand):
         try:
             with contextlib.ExitStack() as running:
                 bank = running.enter_context(serve(folder / "bank-simulator.sqlite3", 0))
-                hosts = [f"http://{PROJECT}.localhost", f"http://console.{PROJECT}.localhost"]
                 variables = {
-                    "CSRF_TRUSTED_ORIGINS": json.dumps([f"{host}:{options['port']}" for host in hosts]),
                     "MASTER_KEY_FILE": str(settings.MASTER_KEY_FILE),
                     "PLAID_URL": bank.url,
                     "PLAID_CLIENT_ID": simulator.CLIENT_ID,
-                    "SECURE_COOKIES": "false",  # the emulator speaks plain HTTP, on the loopback interface
                 }
                 here = running.enter_context(
                     account_here(folder, secrets=secrets, settings=variables, port=options["port"])
@@ -75,8 +71,9 @@ class Command(BaseCommand):
                 os.environ.update(here.root_variables)
                 self._seed(stop)
                 self._say_where(here)
+                mails = 0
                 while not stop.wait(0.5) and not (options["stop_with_parent"] and os.getppid() != parent):
-                    pass
+                    mails = self._say_mails(folder / "mail", mails)
                 self._say("Stopping.")
         except (DomainError, EmulatorDidNotStart, PortTaken) as error:
             raise CommandError(str(error)) from error
@@ -92,10 +89,10 @@ class Command(BaseCommand):
                     return
 
     def _say_where(self, here: Any) -> None:
-        port = here.endpoint.rpartition(":")[2]
-        pages, console = (f"http://{here.system.host(stage)}:{port}" for stage in ("web", "console"))
+        pages, console = here.system.site_url, here.system.console_url
         self._say(f"fatfire runs on the emulator at {pages} and its console at {console}")
         self._say("  (browsers take *.localhost for this machine; other programs need the Host header)")
+        self._say("  Sign in there (the mail with the link is printed here), or by a link that works once:")
         for household in demo.HOUSEHOLDS:
             owner = demo.seed(household, at=clock.now())
             self._say(f"  {owner.name}: {pages}{demo.make_sign_in_path(owner, at=clock.now())}")
@@ -105,6 +102,15 @@ class Command(BaseCommand):
         self._say(f"  Operators' console: {console}{demo.make_operator_path(at=clock.now())}")
         self._say(f"  AWS: AWS_ENDPOINT_URL={here.endpoint} with the keys test and test")
         self._say("Ctrl-C stops it and forgets all of it.")
+
+    def _say_mails(self, folder: Path, count: int) -> int:
+        """Print the mails that functions wrote into the folder after the first `count`; return how many there are."""
+        while (path := folder / f"{count + 1}.eml").exists() and (content := path.read_bytes()):
+            mail = message_from_bytes(content, policy=policy.default)
+            body = mail.get_body(("plain",))
+            self._say(f"Mail to {mail['To']}: {mail['Subject']}\n{body.get_content() if body else ''}")
+            count += 1
+        return count
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)

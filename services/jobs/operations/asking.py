@@ -150,6 +150,9 @@ def cancel_job(*, job_id: UUID, at: dt.datetime) -> Job:
     if job.state not in OPEN:
         raise JobNotOpen
     end_job(job, State.CANCELLED, at)
+    for kind in JobKind.all():
+        if kind.name == job.kind:  # a worker finds nothing to do any more, and tells the pages that listen
+            send_on_commit(kind, job.id, job.tenant_id)
     return Job.objects.get(id=job_id)
 
 

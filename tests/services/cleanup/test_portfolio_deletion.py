@@ -349,6 +349,24 @@ def test_cancelled_it_stops_at_the_next_batch_and_can_be_resumed(home, portfolio
     assert steps_of(home, job)["delete_assets"].output["transactions"] == 2
 
 
+@pytest.mark.parametrize("failed_before", [False, True], ids=["goes on", "failed and is tried again"])
+def test_job_from_before_there_were_videos_ends_well(home, portfolio_id, monkeypatch, failed_before):
+    job = request(home, portfolio_id)
+    with tenant(home):
+        JobStep.objects.filter(job=job, name="delete_videos").delete()  # which that release knew nothing of
+    if failed_before:
+        break_once(monkeypatch, core, "delete_portfolio")  # as it did there, where videos kept the row
+        run(home, job)
+        assert state_of(home, job) == "failed"
+        request(home, portfolio_id)
+    run(home, job)
+
+    assert state_of(home, job) == "succeeded"
+    with tenant(home):
+        assert set(row_counts().values()) == {0}
+    assert steps_of(home, job)["delete_portfolio"].output == {"portfolios": 1}
+
+
 def test_request_is_repeatable(home, portfolio_id):
     job = request(home, portfolio_id)
 
