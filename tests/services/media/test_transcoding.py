@@ -4,10 +4,11 @@ import datetime as dt
 from functools import partial
 
 import pytest
+from django.db.models import F
 
 from fatfire.kit.storage import StorageUnavailable, storage
 from services.jobs import operations as jobs
-from services.jobs.models import Job
+from services.jobs.models import Job, JobStep
 from services.jobs.queries import due_jobs
 from services.media import operations, playback, queries
 from services.media.jobs import MAKE_SEGMENT, MAKE_TRACKS, PREPARE, TIDY
@@ -170,6 +171,31 @@ def test_worker_that_was_too_late_writes_nothing(home, monkeypatch):
     with tenant(home.id):
         assert Video.objects.get().state == VideoState.CANCELLED
         assert not Segment.objects.filter(made_at__isnull=False).exists()
+
+
+def lose_the_lease():
+    JobStep.objects.filter(job__kind=MAKE_SEGMENT.name).update(attempts=F("attempts") + 1)
+
+
+def be_planned_anew():
+    Video.objects.update(plan_number=1)
+
+
+@pytest.mark.parametrize("happen", [lose_the_lease, be_planned_anew])
+def test_refusal_of_a_worker_that_was_too_late_ends_nothing(home, monkeypatch, happen):
+    arrived(home.id, clip())
+    run_kind(home, PREPARE)
+
+    def cut_off_meanwhile(self, start, length):
+        with tenant(home.id):
+            happen()
+        return b""
+
+    monkeypatch.setattr(attempt.Original, "read_range", cut_off_meanwhile)
+    run_segment(home, 0)
+
+    with tenant(home.id):
+        assert Video.objects.get().state == VideoState.WORKING
 
 
 def test_storage_that_fails_is_tried_again(home, run_jobs, monkeypatch):
