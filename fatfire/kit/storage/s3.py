@@ -98,13 +98,13 @@ class Bucket:
         what = {"Key": key, "UploadId": upload_id, "PartNumber": number, "ContentLength": size}
         return self._sign("upload_part", what, expires_s)
 
-    def uploaded_parts(self, key: str, upload_id: str) -> list[Part]:
+    def uploaded_parts(self, key: str, upload_id: str) -> list[Part] | None:
         """Return the parts that have arrived."""
         with contextlib.suppress(ObjectMissing), _talking():
             pages = self._s3.get_paginator("list_parts").paginate(Bucket=self._name, Key=key, UploadId=upload_id)
             found = [each for page in pages for each in page.get("Parts", ())]
             return [Part(each["PartNumber"], each["Size"], each["ETag"]) for each in found]
-        return []
+        return None
 
     def complete_upload(self, key: str, upload_id: str, parts: Iterable[Part]) -> None:
         """Make the file of its parts."""
