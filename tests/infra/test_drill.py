@@ -224,8 +224,9 @@ def test_command_asks_rds_and_says_what_it_answers(database, monkeypatch, capsys
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "nobody")
 
-    with Server(rds_that_knows_none, 0) as server, pytest.raises(CommandError, match="DBInstanceNotFound"):
+    with Server(rds_that_knows_none, 0) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        call_command("restore_drill", "wealth")
+        with pytest.raises(CommandError, match="DBInstanceNotFound"):
+            call_command("restore_drill", "wealth")
 
     assert capsys.readouterr().out.endswith("; restoring\n")
