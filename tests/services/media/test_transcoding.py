@@ -1,8 +1,10 @@
 """The work on a video: piece by piece, a few at a time, stopped, tried again, refused."""
 
 import datetime as dt
+import io
 from functools import partial
 
+import av
 import pytest
 from django.db.models import F
 
@@ -289,6 +291,31 @@ def test_file_without_an_index_is_planned_by_its_whole_pass(home, run_jobs):
     with tenant(home.id):
         assert Video.objects.get().state == VideoState.READY
         assert Segment.objects.count() == 3
+
+
+def titled(title: bytes) -> bytes:
+    """Return the clip as a Matroska whose sound has this title."""
+    file, stand_in = io.BytesIO(), "W" * len(title)
+    with av.open(io.BytesIO(clip())) as source, av.open(file, "w", format="matroska") as target:
+        made = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        made[1].metadata["title"] = stand_in
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = made[packet.stream.index]
+                target.mux(packet)
+    return file.getvalue().replace(stand_in.encode(), title)
+
+
+@pytest.mark.parametrize("title", ["Vöice".encode("latin-1"), b"x" * 5000], ids=["not UTF-8", "endless"])
+def test_title_of_a_track_is_kept_as_far_as_it_can_be_read(home, run_jobs, title):
+    arrived(home.id, titled(title))
+
+    run_jobs(now=lambda: AT)
+
+    with tenant(home.id):
+        assert (Video.objects.get().state, Video.objects.get().error_code) == (VideoState.READY, "")
+        (sound,) = Plan.objects.get().tracks["audio"]
+    assert sound["title"] == title.decode(errors="replace")[:120]
 
 
 def test_video_that_cannot_be_cut_exactly_is_made_as_one_piece(home, run_jobs):
