@@ -11,8 +11,7 @@ from django.db.models import QuerySet
 
 from fatfire.kit.errors import DomainError, TransientError
 from services.jobs.jobs import JobKind
-from services.jobs.models import Job, JobStep, State
-from services.jobs.operations.rows import OPEN
+from services.jobs.models import OPEN, Job, JobStep, State
 from tenants.isolation import current_alias, tenant_or_operator
 
 
