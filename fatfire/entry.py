@@ -12,6 +12,7 @@ from fatfire import secrets
 secrets.load()  # before anything reads the settings
 
 # Now, while the function starts with a whole processor, and not at the first request, which has a part of one.
+from django.db import close_old_connections  # noqa: E402
 from zappa.handler import lambda_handler as zappa  # type: ignore[import-untyped]  # noqa: E402
 
 import fatfire.wsgi  # noqa: E402, F401
@@ -30,6 +31,7 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> Any:
     Raises:
         UnknownEvent: it is none of them; nothing was done.
     """
+    close_old_connections()  # a frozen process wakes up with connections that the database has closed
     request = event.get("requestContext") or {}
     if event.get("type") == "REQUEST" and "routeArn" in event:
         from workers import authorizer

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from tenants.isolation import OWNER_ALIAS
 
 KEPT_VERSIONS = 10
 """How many versions of a function are kept, for going back."""
+_LEFT_BY_ZAPPA = ("Environment", "DeadLetterConfig", "VpcConfig")
+"""What Zappa doesn't bring: variables that are no longer ours go, dead letters, a network that is left."""
 _BEFORE = re.compile(r"^after version (\d+)$")
 
 
@@ -136,8 +138,8 @@ class Function:
         bring(self.stage, self._settings(), package=self._address())
         lambda_.get_waiter("function_updated_v2").wait(FunctionName=self.name)
         found = self._configuration() or {}
-        if difference(self._wanted(), found):  # Zappa leaves variables that are no longer ours, and dead letters alone
-            ours = {name: each for name, each in self._wanted().items() if name in ("Environment", "DeadLetterConfig")}
+        if difference(self._wanted(), found):
+            ours = {name: each for name, each in self._wanted().items() if name in _LEFT_BY_ZAPPA}
             lambda_.update_function_configuration(FunctionName=self.name, **ours)
             lambda_.get_waiter("function_updated_v2").wait(FunctionName=self.name)
         version: str = lambda_.publish_version(FunctionName=self.name)["Version"]
@@ -155,7 +157,6 @@ class Function:
     def _settings(self) -> dict[str, Any]:
         """Return what Zappa must know beside what is checked in."""
         network = self.system.network
-        vpc = {"SubnetIds": list(network.subnets), "SecurityGroupIds": list(network.security_groups)}
         return {
             "aws_region": self.system.region,
             "s3_bucket": self.system.bucket("packages"),
@@ -164,7 +165,7 @@ class Function:
             "lambda_description": self._description(),
             "lambda_concurrency": self.system.concurrency[self.stage],
             "aws_environment_variables": self._variables(),
-            **({"vpc_config": vpc} if network.subnets else {}),
+            **({"vpc_config": _network(network.subnets, network.security_groups)} if network.subnets else {}),
             # Until something serves there is no alias that the API could name.
             **({} if self._alias() else {"apigateway_lambda_qualifier": None}),
         }
@@ -186,6 +187,8 @@ class Function:
             "Runtime": written["runtime"],
             "MemorySize": written["memory_size"],
             "Timeout": written["timeout_seconds"],
+            "EphemeralStorage": written.get("ephemeral_storage", {"Size": 512}),
+            "VpcConfig": _network(self.system.network.subnets, self.system.network.security_groups),
             "Environment": {"Variables": self._variables()},
             **({"DeadLetterConfig": {"TargetArn": dead}} if (dead := self._dead_letters()) else {}),
         }
@@ -196,8 +199,13 @@ class Function:
         return self.system.queue_arn(queue, dead=True) if queue else None
 
     def _configuration(self, qualifier: str | None = None) -> dict[str, Any] | None:
+        """Return it in AWS's own words, the network in the same order and as far as it is ours to say."""
         asked = {"FunctionName": self.name, **({"Qualifier": qualifier} if qualifier else {})}
-        return or_none(self.account.client("lambda").get_function_configuration, **asked)
+        found = or_none(self.account.client("lambda").get_function_configuration, **asked)
+        if found is None:
+            return None
+        network = found.get("VpcConfig", {})
+        return {**found, "VpcConfig": _network(network.get("SubnetIds", ()), network.get("SecurityGroupIds", ()))}
 
     def _alias(self) -> dict[str, Any] | None:
         return or_none(self.account.client("lambda").get_alias, FunctionName=self.name, Name=ALIAS)
@@ -221,6 +229,10 @@ class Function:
         for version in sorted(versions, key=int)[:-KEPT_VERSIONS]:
             if version not in kept:
                 lambda_.delete_function(FunctionName=self.name, Qualifier=version)
+
+
+def _network(subnets: Iterable[str], security_groups: Iterable[str]) -> dict[str, list[str]]:
+    return {"SubnetIds": sorted(subnets), "SecurityGroupIds": sorted(security_groups)}
 
 
 def _readiness_request(host: str, stage: Stage) -> dict[str, Any]:

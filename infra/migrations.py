@@ -113,11 +113,12 @@ def refuse_dangerous(listing: str) -> None:
     Raises:
         DangerousMigrations: at least one is not.
     """
-    if "[X]" not in listing:
+    pending = pending_in(listing)
+    if "[X]" not in listing or not pending:
         return
     refused = [
         f"{migration.app_label}.{migration.name}: {'; '.join(dangers)}"
-        for migration, dangers in examine(pending_in(listing))
+        for migration, dangers in examine(pending)
         if dangers and not getattr(migration, "safe_because", "")
     ]
     if refused:

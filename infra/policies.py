@@ -17,7 +17,8 @@ GITHUB = "token.actions.githubusercontent.com"
 """Who signs the tokens of GitHub's workflows. Source: GitHub, OpenID Connect in Amazon Web Services."""
 FILES: Mapping[Stage, Sequence[str]] = {
     # Browsers send and fetch by addresses that the web signs: they may do what it may.
-    "web": ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"),
+    # Whoever may read must see: of those who don't, S3 calls a file that is missing forbidden.
+    "web": ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:ListMultipartUploadParts", "s3:PutObject"),
     "jobs": ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:ListBucket"),
     "media": ("s3:GetObject", "s3:ListBucket", "s3:PutObject"),
 }
@@ -27,12 +28,15 @@ NETWORK = ("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:Desc
 UNNARROWED = dict.fromkeys(NETWORK, "Lambda reaches our network by an interface that it makes as the function's role")
 # What a function does so seldom that a run of all stories doesn't: stage to action to when.
 SELDOM: Mapping[Stage, Mapping[str, str]] = {
-    "web": {"s3:AbortMultipartUpload": "a person gives another file in the place of one that was begun"},
+    "web": {
+        "s3:AbortMultipartUpload": "a person gives another file in the place of one that was begun",
+        "s3:ListBucket": "a person says that a file has been sent, and it isn't there",
+    },
     "console": {"lambda:InvokeFunction": "an operator tries a video's job again"},
     "jobs": {"lambda:InvokeFunction": "the sweep sends again what was lost of a video's jobs"},
     "media": {
         "execute-api:ManageConnections": "a page looks on while a video is made",
-        "s3:ListBucket": "without it S3 calls a file that is missing forbidden",
+        "s3:ListBucket": "a file was deleted that a job still asks for",
         "sqs:SendMessage": "Lambda puts an invocation that failed again and again among the dead letters",
     },
 }

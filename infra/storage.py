@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fatfire.settings import Environment
 from infra.aws import Account, or_none
 from infra.change import Change
 from infra.system import System
@@ -28,6 +29,8 @@ class Bucket:
     expire_days: Mapping[str, int]
     for_pages: bool = False
     """Whether pages send files to it and fetch them from it, by signed addresses."""
+    unfinished_days: int = 2
+    """After so many days the parts go of an upload that nobody finished."""
 
     def changes(self) -> Iterator[Change]:
         """Yield its creation, and each of its settings that differs."""
@@ -119,7 +122,7 @@ class Bucket:
             "ID": "unfinished-uploads",
             "Status": "Enabled",
             "Filter": {"Prefix": ""},
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 2},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": self.unfinished_days},
         }
         return [*expiring, unfinished]
 
@@ -137,5 +140,7 @@ def buckets(account: Account, system: System) -> Iterator[Bucket]:
     """Yield every bucket."""
     # Lambda keeps the code of its versions; here it is only handed over.
     yield Bucket(account, system, "packages", {"": 30})
-    # Jobs delete what is old (media.tidy), since only they know what belongs to what.
-    yield Bucket(account, system, "media", {}, for_pages=True)
+    # Jobs delete what is old (media.tidy), since only they know what belongs to what: a person's upload, too. What they
+    # don't know of goes a day later.
+    kept_days = int(system.settings.get("KEEP_UPLOADS_DAYS") or Environment.model_fields["keep_uploads_days"].default)
+    yield Bucket(account, system, "media", {}, for_pages=True, unfinished_days=kept_days + 1)

@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+from django.db import connection
 
 from fatfire.entry import UnknownEvent, lambda_handler
 
@@ -56,6 +57,24 @@ def answer(database):
         return lambda_handler({**REQUEST, "rawPath": path, "requestContext": about, **event}, None)
 
     return ask
+
+
+KEY = "ff_" + "x" * 43
+QUESTIONS = {
+    "authorizer": (
+        {"type": "REQUEST", "routeArn": "arn", "headers": {"x-api-key": KEY}, "identitySource": [KEY]},
+        {"isAuthorized": False},
+    ),
+    "websocket": ({"requestContext": {"eventType": "DISCONNECT", "connectionId": "c1"}}, {"statusCode": 200}),
+}
+
+
+@pytest.mark.parametrize(("event", "said"), QUESTIONS.values(), ids=QUESTIONS)
+def test_a_connection_that_was_lost_while_the_function_was_frozen_is_made_anew(database, admin, event, said):
+    assert lambda_handler(event, None) == said
+    admin.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+
+    assert lambda_handler(event, None) == said
 
 
 def test_a_request_is_answered(answer):

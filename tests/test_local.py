@@ -123,3 +123,24 @@ def test_block_gets_a_database_and_secrets_of_its_own(data_dir, monkeypatch):
         assert (os.environ["SECRET_KEY"], os.environ["MASTER_KEY_FILE"]) == ("given", "given")
     assert (data_dir / "secret.key").read_text() == kept
     assert not (data_dir / "master.key").exists()
+
+
+def test_deployment_can_judge_migrations_where_no_database_is_named(data_dir):
+    program = """
+import sys
+from pathlib import Path
+from fatfire.local import use_local_services
+with use_local_services(["deploy", "all"], Path(sys.argv[1])):
+    import django
+    django.setup()
+    from infra.migrations import refuse_dangerous
+    refuse_dangerous("[X]  tenants.0001_initial\\n[ ]  jobs.0004_newest_of_subject\\n")
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in (*local.ROLES, "SECRET_KEY")}
+    environment["DJANGO_SETTINGS_MODULE"] = "fatfire.settings"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(data_dir)], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")

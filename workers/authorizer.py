@@ -13,8 +13,6 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fatfire.settings")
 django.setup()
 
-from django.db import close_old_connections  # noqa: E402
-
 from fatfire.kit import clock  # noqa: E402
 from services.accounts import queries as accounts  # noqa: E402
 from tenants.isolation import tenant  # noqa: E402
@@ -33,7 +31,6 @@ def authorize(event: Mapping[str, Any]) -> dict[str, Any]:
     secret = headers.get("x-api-key") if isinstance(headers, Mapping) else None
     if not isinstance(secret, str) or not 0 < len(secret) <= LONGEST_KEY or event.get("identitySource") != [secret]:
         return dict(DENIED)
-    close_old_connections()  # one may have been lost while the function was frozen
     owner = accounts.owner_of_key(secret=secret)
     if owner is None:
         return dict(DENIED)

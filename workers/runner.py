@@ -93,8 +93,8 @@ def advance(*, job_id: UUID, tenant_id: UUID | None, now: Callable[[], dt.dateti
     with structlog.contextvars.bound_contextvars(
         request_id=claim.request_id, job_id=str(job_id), tenant_id=tenant_id and str(tenant_id), job=name
     ):
-        nudges.send()
         try:
+            nudges.send()
             output = OPERATIONS[claim.kind.name, claim.step](claim)
             _end(claim, name, Outcome.OK, "", lambda at: jobs.succeed(claim=claim, output=output or {}, at=at))
         except (LeaseLost, JobStopped) as stop:

@@ -14,12 +14,10 @@ from services.integration import queries as integration
 from services.integration.jobs import SYNC_LINK
 from services.integration.models import Link, LinkState
 from services.jobs import queries as jobs
-from services.jobs.models import Job, State
+from services.jobs.models import OPEN, Job, State
 
 BANK_DAYS, MANUAL_DAYS = 2, 90
 """After how many days a bank's values, and those kept by hand, are old."""
-
-_OPEN = (State.QUEUED, State.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Banks:
     def is_open(self, link: Link) -> bool:
         """Return whether a job is at work on the link."""
         job = self.jobs.get(link.id)
-        return job is not None and job.state in _OPEN
+        return job is not None and job.state in OPEN
 
     def has_failed(self, link: Link) -> bool:
         """Return whether the last reading failed."""

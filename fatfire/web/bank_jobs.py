@@ -7,10 +7,9 @@ from uuid import UUID
 from fatfire.kit.clock import now
 from services.integration.jobs import REMOVE_LINK, SYNC_LINK
 from services.integration.models import Link
-from services.jobs.models import Job, State
+from services.jobs.models import OPEN, Job, State
 
 KINDS = frozenset((SYNC_LINK.name, REMOVE_LINK.name))
-_OPEN = (State.QUEUED, State.RUNNING)
 _TITLES = {
     (SYNC_LINK.name, State.QUEUED): "Waiting to read",
     (SYNC_LINK.name, State.RUNNING): "Reading",
@@ -50,7 +49,7 @@ class Toast:
 
 def is_open(job: Job | None) -> bool:
     """Return whether there is a job, and it is queued or running."""
-    return job is not None and job.state in _OPEN
+    return job is not None and job.state in OPEN
 
 
 def name_of(link: Link) -> str:
@@ -67,7 +66,7 @@ def toast_of(job: Job, link: Link) -> Toast:
     """Return what is told of one job on a link."""
     state = State(job.state)
     title = f"{_TITLES[job.kind, state]}: {name_of(link)}"
-    if state in _OPEN:
+    if state in OPEN:
         return Toast(job, title, job.progress_note, "", _every_s(job))
     if state == State.FAILED:
         return Toast(job, title, _reason(job), "loss", None)

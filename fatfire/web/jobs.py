@@ -22,8 +22,8 @@ from services.cleanup.jobs import DELETE_PORTFOLIO
 from services.core.jobs import REVALUE_PORTFOLIO
 from services.integration.jobs import REMOVE_LINK, SYNC_LINK
 from services.jobs import operations, queries
-from services.jobs.models import Job, State
-from services.jobs.progress import OPEN, every_s, progress_of
+from services.jobs.models import OPEN, Job, State
+from services.jobs.progress import every_s, progress_of
 from tenants.permissions import Role
 
 _TITLES = {

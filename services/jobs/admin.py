@@ -15,8 +15,8 @@ from fatfire.kit.clock import now
 from fatfire.kit.errors import DomainError
 from services.jobs import operations
 from services.jobs.jobs import JobKind
-from services.jobs.models import Job, JobStep, State
-from services.jobs.progress import OPEN, duration, percent_of, progress_of
+from services.jobs.models import OPEN, Job, JobStep, State
+from services.jobs.progress import duration, percent_of, progress_of
 from tenants import audit
 from tenants.admin import LongTableAdmin, ask_first
 

@@ -20,6 +20,10 @@ class State(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+OPEN = (State.QUEUED, State.RUNNING)
+"""The states of a job that has not ended."""
+
+
 class Job(TenantModel):
     """One piece of background work on one subject (a link, a portfolio, …). Without a tenant it is the platform's."""
 

@@ -5,9 +5,7 @@ from typing import Any
 
 from fatfire.kit.clock import now
 from services.jobs.graph import graph_of
-from services.jobs.models import Job, State
-
-OPEN = (State.QUEUED, State.RUNNING)
+from services.jobs.models import OPEN, Job, State
 
 
 def percent_of(job: Job) -> int | None:

@@ -9,7 +9,7 @@ from django.db.models import Count, Min, Prefetch, Q, QuerySet
 from django.db.models.functions import TruncHour
 
 from services.jobs.jobs import JobKind
-from services.jobs.models import Job, JobStep, State
+from services.jobs.models import OPEN, Job, JobStep, State
 from tenants.isolation import operator
 from tenants.permissions import Role
 
@@ -51,12 +51,12 @@ def newest_jobs(*, subject_ids: Collection[UUID], kind: JobKind | None = None) -
 
 def open_job(*, kind: JobKind, subject_id: UUID) -> Job | None:
     """Return the job of the kind and subject that is queued or running; there is one at most."""
-    return list_jobs(kind=kind.name, subject_id=subject_id).filter(state__in=[State.QUEUED, State.RUNNING]).first()
+    return list_jobs(kind=kind.name, subject_id=subject_id).filter(state__in=OPEN).first()
 
 
 def open_job_count() -> int:
     """Return how many of the scope's jobs are queued or running."""
-    return Job.objects.filter(state__in=[State.QUEUED, State.RUNNING]).count()
+    return Job.objects.filter(state__in=OPEN).count()
 
 
 def due_jobs(*, at: dt.datetime) -> list[tuple[UUID, UUID | None]]:
@@ -77,7 +77,7 @@ class EndedInHour:
 
 def open_jobs_by_state() -> dict[str, int]:
     """Return how many jobs are queued and running; a state without any is absent."""
-    open_jobs = Job.objects.filter(state__in=[State.QUEUED, State.RUNNING])
+    open_jobs = Job.objects.filter(state__in=OPEN)
     return dict(open_jobs.order_by().values_list("state").annotate(Count("id")))
 
 

@@ -13,8 +13,10 @@ import boto3
 import psycopg
 import pytest
 from botocore.stub import ANY, Stubber
+from django.core.management import CommandError, call_command
 
 from fatfire.kit.postgres import EmbeddedPostgres, bin_dir
+from fatfire.kit.serving import Server
 from infra.drill import Contents, DrillFailed, contents, differences, drill, on_rds
 
 SCHEMA = """
@@ -210,3 +212,21 @@ def test_instance_without_backups_is_said():
     with pytest.raises(DrillFailed, match=r"^wealth keeps no backups$"), on_rds(rds, "wealth", URL)(MOMENT):
         pass
     stub.assert_no_pending_responses()
+
+
+def rds_that_knows_none(environ, start_response):
+    """Answer as RDS does when there is no such instance."""
+    start_response("404 Not Found", [("Content-Type", "text/xml")])
+    return [b"<ErrorResponse><Error><Code>DBInstanceNotFound</Code><Message>none</Message></Error></ErrorResponse>"]
+
+
+def test_command_asks_rds_and_says_what_it_answers(database, monkeypatch, capsys):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "nobody")
+
+    with Server(rds_that_knows_none, 0) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        with pytest.raises(CommandError, match="DBInstanceNotFound"):
+            call_command("restore_drill", "wealth")
+
+    assert capsys.readouterr().out.endswith("; restoring\n")

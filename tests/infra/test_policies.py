@@ -94,6 +94,14 @@ def test_a_function_reads_its_own_secrets_and_no_others(stage):
     assert read == [[path, f"{path}/*"]]
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_who_reads_files_is_told_of_one_that_is_missing(stage):
+    """Without ListBucket S3 answers 403 instead of 404. Source: AWS, S3 API Reference, HeadObject, permissions."""
+    actions = {action for each in POLICIES[stage]["Statement"] for action in each["Action"]}
+
+    assert "s3:ListBucket" in actions or "s3:GetObject" not in actions
+
+
 def test_nobody_who_deploys_can_give_a_right():
     actions = {action for each in POLICIES[deployer.ROLE]["Statement"] for action in each["Action"]}
 

@@ -4,12 +4,14 @@ import json
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.db import OperationalError
 from websockets.sync.client import connect
 
 from fatfire.kit import aws, clock
 from fatfire.kit.sockets import SocketServer
 from services.jobs import operations as jobs
 from services.jobs.jobs import JobKind
+from services.jobs.models import JobStep, State
 from services.messaging.operations import issue_ticket
 from tenants.isolation import operator, tenant
 from tests.factories import make_tenant, owner_id
@@ -134,3 +136,19 @@ def test_job_is_done_though_nobody_can_be_told(home, sockets):
         sockets._saying.close()
 
         run(home, REPORTING)
+
+
+def test_step_of_which_the_database_cannot_tell_is_tried_again(home, monkeypatch):
+    def interrupted(**_):
+        raise OperationalError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(nudges, "nudge", interrupted)
+        with tenant(home.id):
+            job = jobs.enqueue(kind=REPORTING, at=clock.now())
+        with pytest.raises(OperationalError):  # of its end, too, nobody can be told
+            advance(job_id=job.id, tenant_id=home.id)
+
+    with tenant(home.id):
+        step = JobStep.objects.get()
+    assert (step.state, step.error_code) == (State.QUEUED, "database_interrupted")

@@ -51,11 +51,13 @@ class Folder:
         what = {"do": "part", "key": key, "upload": upload_id, "number": number, "size": size}
         return _address(what, expires_s)
 
-    def uploaded_parts(self, key: str, upload_id: str) -> list[Part]:
+    def uploaded_parts(self, key: str, upload_id: str) -> list[Part] | None:
         """Return the parts that have arrived."""
         refuse_in_transaction()
         folder = self._upload(upload_id)
-        names = sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit()) if folder.is_dir() else []
+        if not folder.is_dir():
+            return None
+        names = sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit())
         return [Part(name, (folder / str(name)).stat().st_size, str(name)) for name in names]
 
     def complete_upload(self, key: str, upload_id: str, parts: Iterable[Part]) -> None:

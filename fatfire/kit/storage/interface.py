@@ -65,8 +65,8 @@ class Storage(Protocol):
     def part_url(self, key: str, upload_id: str, *, number: int, size: int, expires_s: int) -> str:
         """Return the address to which a part of exactly `size` bytes may be PUT; once more replaces it."""
 
-    def uploaded_parts(self, key: str, upload_id: str) -> list[Part]:
-        """Return the parts that have arrived, in order; of an upload that is over, none."""
+    def uploaded_parts(self, key: str, upload_id: str) -> list[Part] | None:
+        """Return the parts that have arrived, in order; None: the upload is over, whether a file came of it or not."""
 
     def complete_upload(self, key: str, upload_id: str, parts: Iterable[Part]) -> None:
         """Make the file of its parts. Repeatable.

@@ -1,47 +1,37 @@
 """A bucket of S3 as storage. It is closed to the public: the addresses are signed with our own credentials."""
 
 import contextlib
-import os
-import threading
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import batched
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from fatfire.kit import aws
 from fatfire.kit.http import refuse_in_transaction
 from fatfire.kit.storage.interface import ObjectMissing, Part, StorageUnavailable, Stored, UploadForm
 
 if TYPE_CHECKING:
-    from botocore.client import BaseClient  # type: ignore[import-untyped]
+    from botocore.config import Config  # type: ignore[import-untyped]
 
 _MISSING = {"404", "NoSuchKey", "NoSuchUpload", "NotFound"}
 _DELETED_AT_ONCE = 1000
-_lock = threading.Lock()
+_PATIENCE_S = 60
 
 
 @cache
-def _made(name: str, origin: str, _process: int) -> "BaseClient":
-    import boto3  # type: ignore[import-untyped]
-    from botocore.config import Config  # type: ignore[import-untyped]
+def _config(name: str, origin: str) -> "Config":
+    from botocore.config import Config
 
     # Signed for the regional host: the global one redirects, and a browser's policy names one origin alone.
     style = "virtual" if origin.startswith(f"https://{name}.") else "path"
-    config = Config(
+    return Config(
         signature_version="s3v4",
         s3={"addressing_style": style, "us_east_1_regional_endpoint": "regional"},
-        connect_timeout=5,
-        read_timeout=60,
         retries={"mode": "standard", "total_max_attempts": 3},
         request_checksum_calculation="when_required",  # a browser that PUTs by our address sends none
         max_pool_connections=20,
     )
-    return boto3.client("s3", config=config)
-
-
-def _client(name: str, origin: str) -> Any:
-    with _lock:  # clients may be shared by threads, but not made by several at once
-        return _made(name, origin, os.getpid())  # not to be shared by forks
 
 
 @contextlib.contextmanager
@@ -85,7 +75,7 @@ class Bucket:
 
     @property
     def _s3(self) -> Any:
-        return _client(self._name, self.origin)
+        return aws.client("s3", patience_s=_PATIENCE_S, config=_config(self._name, self.origin))
 
     def begin_upload(self, key: str) -> str:
         """Begin to receive a file in parts."""
@@ -98,13 +88,13 @@ class Bucket:
         what = {"Key": key, "UploadId": upload_id, "PartNumber": number, "ContentLength": size}
         return self._sign("upload_part", what, expires_s)
 
-    def uploaded_parts(self, key: str, upload_id: str) -> list[Part]:
+    def uploaded_parts(self, key: str, upload_id: str) -> list[Part] | None:
         """Return the parts that have arrived."""
         with contextlib.suppress(ObjectMissing), _talking():
             pages = self._s3.get_paginator("list_parts").paginate(Bucket=self._name, Key=key, UploadId=upload_id)
             found = [each for page in pages for each in page.get("Parts", ())]
             return [Part(each["PartNumber"], each["Size"], each["ETag"]) for each in found]
-        return []
+        return None
 
     def complete_upload(self, key: str, upload_id: str, parts: Iterable[Part]) -> None:
         """Make the file of its parts."""

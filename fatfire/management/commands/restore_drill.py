@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Drill."""
-        from infra.aws import Account
+        from infra.aws import Account, BotoCoreError, ClientError
         from infra.drill import DrillFailed, drill, on_rds
         from infra.system import InvalidDescription, System
 
@@ -33,9 +33,9 @@ class Command(BaseCommand):
             raise CommandError(msg)
         url = settings.ENV.database_operator_url.get_secret_value()
         try:
-            rds = Account(System.load(options["environment"]).region).client("rds")
+            rds = Account.at_hand(System.load(options["environment"]).region).client("rds")
             drill(url, on_rds(rds, options["instance"], url), say=self._say)
-        except (InvalidDescription, DrillFailed) as error:
+        except (BotoCoreError, ClientError, InvalidDescription, DrillFailed) as error:
             raise CommandError(str(error)) from error
 
     def _say(self, line: str) -> None:

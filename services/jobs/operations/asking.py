@@ -10,8 +10,8 @@ from django.db import connection, connections
 
 from fatfire.kit.errors import DomainError
 from services.jobs.jobs import JobKind, Reach
-from services.jobs.models import Job, JobStep, State
-from services.jobs.operations.rows import OPEN, end_job, lock_job, restart, send_on_commit
+from services.jobs.models import OPEN, Job, JobStep, State
+from services.jobs.operations.rows import end_job, lock_job, restart, send_on_commit
 from tenants.conflicts import conflict_means
 from tenants.isolation import current_alias, current_tenant_id
 

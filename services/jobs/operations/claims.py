@@ -11,8 +11,7 @@ from django.db.models import QuerySet
 
 from fatfire.kit.errors import DomainError, TransientError
 from services.jobs.jobs import JobKind
-from services.jobs.models import Job, JobStep, State
-from services.jobs.operations.rows import OPEN
+from services.jobs.models import OPEN, Job, JobStep, State
 from tenants.isolation import current_alias, tenant_or_operator
 
 
@@ -60,7 +59,7 @@ class Progress:
         with tenant_or_operator(claim.tenant_id):
             so_far = {} if output is None else {"output": output}
             if not held_step(claim).update(lease_until=at + dt.timedelta(seconds=claim.kind.lease_s), **so_far):
-                raise LeaseLost if Job.objects.filter(id=claim.id, state__in=OPEN).exists() else JobStopped
+                raise _no_longer_held(claim)
             if at > claim.deadline:
                 raise TimeLimitExceeded
             if claim.worker_ends_at is not None and at > claim.worker_ends_at:
@@ -72,6 +71,17 @@ class Progress:
             )
             if claim.reported:
                 transaction.on_commit(claim.reported, using=current_alias(), robust=True)
+
+    def require_claim(self) -> None:
+        """Lock the step as `report` does, for who writes without reporting anything.
+
+        Raises:
+            LeaseLost: another worker has the step.
+            JobStopped: the job was cancelled, or another of its steps failed.
+        """
+        with tenant_or_operator(self.claim.tenant_id):
+            if held_step(self.claim).select_for_update(no_key=True).first() is None:
+                raise _no_longer_held(self.claim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,10 @@ class ClaimedJob:
 def held_step(claim: ClaimedJob) -> QuerySet[JobStep]:
     """Return the claimed step, or nothing when the claim no longer holds."""
     return JobStep.objects.filter(id=claim.step_id, attempts=claim.attempt, state=State.RUNNING)
+
+
+def _no_longer_held(claim: ClaimedJob) -> LeaseLost | JobStopped:
+    return LeaseLost() if Job.objects.filter(id=claim.id, state__in=OPEN).exists() else JobStopped()
 
 
 def _present(value: UUID | None) -> UUID:

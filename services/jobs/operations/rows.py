@@ -13,10 +13,8 @@ from uuid import UUID
 from django.db import transaction
 
 from services.jobs.jobs import JobKind, Queue
-from services.jobs.models import Job, JobStep, State
+from services.jobs.models import OPEN, Job, JobStep, State
 from tenants.isolation import current_alias
-
-OPEN = (State.QUEUED, State.RUNNING)
 
 
 def lock_job(job_id: UUID) -> Job:

@@ -31,6 +31,8 @@ from services.media.engine.refusal import Reason, Refused
 TIMELESS = frozenset({"avi", "mpeg"})
 _TRIED_UNTIL_A_FRAME = 600
 _BOXES_LOOKED_AT = 64
+_LONGEST_NAME = 120
+"""Characters of a track's title; a file may have megabytes of it."""
 _DOLBY_COMPATIBILITY = 7  # AVDOVIDecoderConfigurationRecord.dv_bl_signal_compatibility_id
 
 
@@ -81,7 +83,7 @@ def _inspect(reader: Reader, limits: Limits) -> Media:
                 stream=stream.index,
                 codec=stream.codec_context.name,
                 language=language(stream),
-                title=stream.metadata.get("title", ""),
+                title=title(stream),
                 is_text=stream.codec_context.name in TEXT_CODECS,
             )
             for stream in container.streams.subtitles
@@ -187,11 +189,21 @@ def _audio(reader: Reader, index: int, *, makes_times: bool) -> Audio | None:
                     channels=stream.codec_context.channels,
                     start=frame.pts * fraction(frame.time_base),
                     language=language(stream),
-                    title=stream.metadata.get("title", ""),
+                    title=title(stream),
                 )
     return None
 
 
 def language(stream: Stream) -> str:
     """Return the stream's language as the file says it; empty for none."""
-    return "" if stream.language in {None, "und"} else str(stream.language)
+    return "" if stream.language in {None, "und"} else _readable(str(stream.language))
+
+
+def title(stream: Stream) -> str:
+    """Return the stream's title as the file says it; empty for none."""
+    return _readable(str(stream.metadata.get("title", "")))
+
+
+def _readable(said: str) -> str:
+    """Return a file's own words as text that can be kept: older files have other bytes there than UTF-8."""
+    return said.encode(errors="surrogateescape").decode(errors="replace").replace("\0", "")[:_LONGEST_NAME]

@@ -64,7 +64,10 @@ def written(job: ClaimedJob, video: Video) -> Iterator[tuple[Video | None, dict[
 
 @contextmanager
 def refusing(job: ClaimedJob, video: Video) -> Iterator[None]:
-    """Let the engine refuse: a refusal ends the work on the video, with the reason; INEXACT goes to the caller."""
+    """Let the engine refuse: a refusal ends the work on the video, with the reason; INEXACT goes to the caller.
+
+    Not that of a worker who is too late: who has lost the piece, or follows an earlier plan.
+    """
     from services.media.engine.refusal import Reason, Refused
 
     try:
@@ -75,10 +78,10 @@ def refusing(job: ClaimedJob, video: Video) -> Iterator[None]:
         if refused.reason.may_pass and job.may_retry:
             raise EngineCrashed(refused.detail) from refused
         sentence = SENTENCES[refused.reason]
-        with tenant(job.tenant):
-            working = hold_working()
-            held = working.pop(video.id, None)
+        with written(job, video) as (held, working):
             if held is not None:
+                job.progress.require_claim()
+                del working[held.id]
                 end(held, VideoState.FAILED, at=job.clock(), code=refused.reason, detail=sentence, but=job.id)
                 advance(working, at=job.clock())
         raise VideoRefused(refused.reason, sentence) from refused

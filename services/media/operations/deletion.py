@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import batched
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from fatfire.kit.storage import storage
 from services.jobs import operations as jobs
@@ -65,7 +65,7 @@ def tidy(*, original_days: int, upload_days: int, progress: Progress, at: dt.dat
     """Go on with videos that were left, and let go of what is old. Across tenants. Repeatable.
 
     Uploads that were never finished go after `upload_days`, files as they were sent `original_days` after they were
-    last worked on, the pieces of MP4s after PIECES_KEPT, files that nothing points to after STRAY_AFTER.
+    last worked on, and with them the pieces of what was given up; the pieces of MP4s go after PIECES_KEPT.
 
     Raises:
         StorageUnavailable: try again later.
@@ -76,22 +76,26 @@ def tidy(*, original_days: int, upload_days: int, progress: Progress, at: dt.dat
     unsent = idle.filter(state=VideoState.UPLOADING, created_at__lt=at - dt.timedelta(days=upload_days))
     ended = idle.filter(original_deleted_at__isnull=True, asked_at__lt=at - dt.timedelta(days=original_days))
     ended = ended.exclude(state__in=[VideoState.WORKING, VideoState.UPLOADING])
-    ready = idle.filter(pieces_deleted_at__isnull=True, ready_at__lt=at - PIECES_KEPT, state=VideoState.READY)
+    is_whole = Q(state=VideoState.READY, ready_at__lt=at - PIECES_KEPT)
+    is_given_up = Q(state__in=[VideoState.FAILED, VideoState.CANCELLED], original_deleted_at__isnull=False)
+    in_pieces = idle.filter(is_whole | is_given_up, pieces_deleted_at__isnull=True)
     for tenant_id in _tenants_of(worked_on):
         with tenant(tenant_id):
             advance_all(at=at)
         done["advanced"] += 1
+        _report(progress, done)
     for tenant_id, video_id in _found(unsent):
         with tenant(tenant_id):
             for video in unsent.filter(id=video_id).select_for_update(no_key=True):
                 _let_go(video, at=at)
         done["uploads"] += 1
+        _report(progress, done)
     for tenant_id, video_id in _found(ended):
         _delete_and_mark(tenant_id, video_id, ended, at=at, column="original_deleted_at", which=_is_original)
         done["originals"] += 1
         _report(progress, done)
-    for tenant_id, video_id in _found(ready):
-        _delete_and_mark(tenant_id, video_id, ready, at=at, column="pieces_deleted_at", which=_is_piece)
+    for tenant_id, video_id in _found(in_pieces):
+        _delete_and_mark(tenant_id, video_id, in_pieces, at=at, column="pieces_deleted_at", which=_is_piece)
         done["pieces"] += 1
         _report(progress, done)
     return done

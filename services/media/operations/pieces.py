@@ -7,7 +7,7 @@ written into any row; its files lie where deletion and tidying find them.
 
 import tempfile
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fatfire.kit.storage import storage
 from services.jobs.operations import ClaimedJob
@@ -27,9 +27,6 @@ from services.media.operations.made import (
 )
 from services.media.operations.transcoding import advance, set_columns
 from tenants.isolation import tenant
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_prepare(*, job: ClaimedJob) -> dict[str, Any]:
@@ -186,6 +183,7 @@ def run_segment(*, job: ClaimedJob) -> dict[str, Any]:
             raise
         with written(job, video) as (held, working):
             if held is not None:
+                job.progress.require_claim()
                 replan(held, unsplit(plan), job)
                 advance(working, at=job.clock())
         return {"unsplit": True}

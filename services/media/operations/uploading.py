@@ -1,5 +1,6 @@
 """A file comes in: announced, sent in parts straight to the storage, and taken into work."""
 
+import contextlib
 import datetime as dt
 from dataclasses import asdict, dataclass
 from typing import Any, cast
@@ -118,7 +119,8 @@ def update_video(*, video_id: UUID, facts: VideoFacts, at: dt.datetime) -> Video
 def begin_upload(*, tenant_id: UUID, video_id: UUID, file_name: str, size: int, at: dt.datetime) -> Upload:
     """Say which file is to be sent, and return what of it is missing. Outside of a block.
 
-    Repeatable: the same file again goes on from where it was; another one begins anew.
+    Repeatable: the same file again goes on from where it was; another one begins anew, and one that the storage has
+    forgotten.
 
     Raises:
         Video.DoesNotExist: not this tenant's.
@@ -131,16 +133,18 @@ def begin_upload(*, tenant_id: UUID, video_id: UUID, file_name: str, size: int, 
         most = queries.allowed().max_bytes
     if size > most:
         raise FileTooLarge(f"A file may have {most} bytes; this has {size}.")
-    if (video.file_name, video.size) != (file_name, size) or not video.upload_id:
-        files, key = storage(), queries.original_key(video)
-        upload_id = files.begin_upload(key)
-        with tenant(tenant_id):
-            # Of two that begin at once the first is kept; what the other one began is forgotten below.
-            unchanged = Video.objects.filter(id=video_id, state=VideoState.UPLOADING, upload_id=video.upload_id)
-            part_bytes = max(PART_BYTES, LEAST_PART_BYTES, -(-size // (MOST_PARTS // 2)))
-            is_ours = unchanged.update(upload_id=upload_id, file_name=file_name[:200], size=size, part_bytes=part_bytes)
-        if superfluous := video.upload_id if is_ours else upload_id:
-            files.abort_upload(key, superfluous)
+    if (video.file_name, video.size) == (file_name, size):
+        with contextlib.suppress(UploadNotBegun):
+            return upload_of(tenant_id=tenant_id, video_id=video_id)
+    files, key = storage(), queries.original_key(video)
+    upload_id = files.begin_upload(key)
+    with tenant(tenant_id):
+        # Of two that begin at once the first is kept; what the other one began is forgotten below.
+        unchanged = Video.objects.filter(id=video_id, state=VideoState.UPLOADING, upload_id=video.upload_id)
+        part_bytes = max(PART_BYTES, LEAST_PART_BYTES, -(-size // (MOST_PARTS // 2)))
+        is_ours = unchanged.update(upload_id=upload_id, file_name=file_name[:200], size=size, part_bytes=part_bytes)
+    if superfluous := video.upload_id if is_ours else upload_id:
+        files.abort_upload(key, superfluous)
     return upload_of(tenant_id=tenant_id, video_id=video_id)
 
 
@@ -150,7 +154,7 @@ def upload_of(*, tenant_id: UUID, video_id: UUID) -> Upload:
     Raises:
         Video.DoesNotExist: not this tenant's.
         NotUploading: its file is there.
-        UploadNotBegun: nobody has said which file it is.
+        UploadNotBegun: nobody has said which file it is, or the storage has forgotten what had arrived.
         StorageUnavailable: try again later.
     """
     with tenant(tenant_id):
@@ -158,7 +162,12 @@ def upload_of(*, tenant_id: UUID, video_id: UUID) -> Upload:
     if not video.upload_id or video.size is None or video.part_bytes is None:
         raise UploadNotBegun
     files, key = storage(), queries.original_key(video)
-    there = {part.number: part.size for part in files.uploaded_parts(key, video.upload_id)}
+    parts = files.uploaded_parts(key, video.upload_id)
+    if parts is None:
+        if _size_there(video) != video.size:
+            raise UploadNotBegun
+        return Upload(video.size, video.part_bytes, video.size, ())  # who completed it didn't live to say so
+    there = {part.number: part.size for part in parts}
     to_send: list[PartToSend] = []
     received = 0
     for number, start in enumerate(range(0, video.size, video.part_bytes), 1):
@@ -201,10 +210,9 @@ def complete_upload(*, tenant_id: UUID, video_id: UUID, at: dt.datetime) -> Vide
             files.complete_upload(key, video.upload_id, parts)
         else:  # a form sent it, or an attempt before this one put the parts together
             files.abort_upload(key, video.upload_id)
-    try:
-        size = files.size(key)
-    except ObjectMissing:
-        raise UploadIncomplete from None
+    size = _size_there(video)
+    if size is None:
+        raise UploadIncomplete
     if size > most:
         raise FileTooLarge(f"A file may have {most} bytes; this has {size}.")
     with tenant(tenant_id):
@@ -219,6 +227,14 @@ def _uploading(video_id: UUID) -> Video:
     if video.state != VideoState.UPLOADING:
         raise NotUploading
     return video
+
+
+def _size_there(video: Video) -> int | None:
+    """Return the size of the file that lies in the storage; None: there is none."""
+    try:
+        return storage().size(queries.original_key(video))
+    except ObjectMissing:
+        return None
 
 
 def _require_valid(facts: VideoFacts) -> None:

@@ -6,6 +6,7 @@ A nudge holds ids only, and one that is lost does no harm: the page asks by itse
 import datetime as dt
 import hashlib
 import json
+import math
 import secrets
 import time
 from collections.abc import Mapping
@@ -84,7 +85,8 @@ def nudge(*, tenant_id: UUID, message: Mapping[str, str], at: dt.datetime) -> in
 
     Where the pages can't be reached the log says so, and nothing is raised: they ask by themselves.
     """
-    if not settings.WEBSOCKET_ENDPOINT or time.monotonic() < _failed.get(settings.WEBSOCKET_ENDPOINT, 0) + QUIET_S:
+    endpoint = settings.WEBSOCKET_ENDPOINT
+    if not endpoint or time.monotonic() < _failed.get(endpoint, -math.inf) + QUIET_S:
         return 0
     with tenant(tenant_id):
         connections = listening(at=at)
@@ -92,18 +94,18 @@ def nudge(*, tenant_id: UUID, message: Mapping[str, str], at: dt.datetime) -> in
         return 0
     from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # see kit.aws
 
-    client = aws.client("apigatewaymanagementapi", endpoint=settings.WEBSOCKET_ENDPOINT, patience_s=PATIENCE_S)
     said, gone, told = json.dumps(message).encode(), [], 0
-    for each in connections:
-        try:
-            client.post_to_connection(ConnectionId=each, Data=said)
-            told += 1
-        except client.exceptions.GoneException:
-            gone.append(each)
-        except (BotoCoreError, ClientError) as error:
-            logger.warning("not_nudged", reason=type(error).__name__)
-            _failed[settings.WEBSOCKET_ENDPOINT] = time.monotonic()
-            break  # the next would wait as long for nothing
+    try:
+        client = aws.client("apigatewaymanagementapi", endpoint=endpoint, patience_s=PATIENCE_S)
+        for each in connections:
+            try:
+                client.post_to_connection(ConnectionId=each, Data=said)
+                told += 1
+            except client.exceptions.GoneException:
+                gone.append(each)
+    except (BotoCoreError, ClientError) as error:  # the next would wait as long for nothing
+        logger.warning("not_nudged", reason=type(error).__name__)
+        _failed[endpoint] = time.monotonic()
     if gone:
         with tenant(tenant_id):
             Listener.objects.filter(connection_id__in=gone).delete()

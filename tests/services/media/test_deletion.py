@@ -2,12 +2,15 @@
 
 import datetime as dt
 
+import pytest
+
 from fatfire.kit.storage import storage
 from services.jobs.models import Job
+from services.jobs.operations import enqueue
 from services.media import operations, playback, queries
-from services.media.jobs import PREPARE
+from services.media.jobs import PREPARE, TIDY
 from services.media.models import Video, VideoState
-from tenants.isolation import tenant
+from tenants.isolation import operator, tenant
 from tests.factories import AT
 from tests.services.media import jobs
 from tests.services.media.rows import arrived, clip, files_of, make_video, send
@@ -58,6 +61,24 @@ def test_what_is_old_goes_and_what_was_left_goes_on(home):
         assert not playback.has_playlist(video=ready)
         assert sorted(Job.objects.values_list("kind", flat=True)) == ["media.delete_video", "media.prepare_video"]
     assert files_of(home.id) == ["480p.mp4", "original"]  # that of the one that is being worked on
+
+
+@pytest.mark.parametrize("state", [VideoState.FAILED, VideoState.CANCELLED])
+def test_what_was_given_up_goes_with_its_original(home, state):
+    with tenant(home.id):
+        video = make_video()
+        long_ago = AT - dt.timedelta(days=200)
+        Video.objects.update(state=state, size=1, asked_at=long_ago)
+    for name in ("original", "0/480p/00000.m4s", "sound/audio-0/media.m4s"):
+        storage().put(f"{queries.folder_of(video)}{name}", b"old", "")
+    with operator():
+        job_id = enqueue(kind=TIDY, at=AT).id
+
+    assert advance(job_id=job_id, tenant_id=None, now=lambda: AT)
+
+    assert files_of(home.id) == []
+    with tenant(home.id):
+        assert Video.objects.values_list("original_deleted_at", "pieces_deleted_at").get() == (AT, AT)
 
 
 def test_original_is_kept_while_it_is_needed(home, run_jobs):

@@ -1,13 +1,16 @@
 """The work on a video: piece by piece, a few at a time, stopped, tried again, refused."""
 
 import datetime as dt
+import io
 from functools import partial
 
+import av
 import pytest
+from django.db.models import F
 
 from fatfire.kit.storage import StorageUnavailable, storage
 from services.jobs import operations as jobs
-from services.jobs.models import Job
+from services.jobs.models import Job, JobStep
 from services.jobs.queries import due_jobs
 from services.media import operations, playback, queries
 from services.media.jobs import MAKE_SEGMENT, MAKE_TRACKS, PREPARE, TIDY
@@ -172,6 +175,31 @@ def test_worker_that_was_too_late_writes_nothing(home, monkeypatch):
         assert not Segment.objects.filter(made_at__isnull=False).exists()
 
 
+def lose_the_lease():
+    JobStep.objects.filter(job__kind=MAKE_SEGMENT.name).update(attempts=F("attempts") + 1)
+
+
+def be_planned_anew():
+    Video.objects.update(plan_number=1)
+
+
+@pytest.mark.parametrize("happen", [lose_the_lease, be_planned_anew])
+def test_refusal_of_a_worker_that_was_too_late_ends_nothing(home, monkeypatch, happen):
+    arrived(home.id, clip())
+    run_kind(home, PREPARE)
+
+    def cut_off_meanwhile(self, start, length):
+        with tenant(home.id):
+            happen()
+        return b""
+
+    monkeypatch.setattr(attempt.Original, "read_range", cut_off_meanwhile)
+    run_segment(home, 0)
+
+    with tenant(home.id):
+        assert Video.objects.get().state == VideoState.WORKING
+
+
 def test_storage_that_fails_is_tried_again(home, run_jobs, monkeypatch):
     arrived(home.id, clip())
     read, failures = attempt.Original.read_range, iter(range(2))
@@ -263,6 +291,31 @@ def test_file_without_an_index_is_planned_by_its_whole_pass(home, run_jobs):
     with tenant(home.id):
         assert Video.objects.get().state == VideoState.READY
         assert Segment.objects.count() == 3
+
+
+def titled(title: bytes) -> bytes:
+    """Return the clip as a Matroska whose sound has this title."""
+    file, stand_in = io.BytesIO(), "W" * len(title)
+    with av.open(io.BytesIO(clip())) as source, av.open(file, "w", format="matroska") as target:
+        made = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        made[1].metadata["title"] = stand_in
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = made[packet.stream.index]
+                target.mux(packet)
+    return file.getvalue().replace(stand_in.encode(), title)
+
+
+@pytest.mark.parametrize("title", ["Vöice".encode("latin-1"), b"x" * 5000], ids=["not UTF-8", "endless"])
+def test_title_of_a_track_is_kept_as_far_as_it_can_be_read(home, run_jobs, title):
+    arrived(home.id, titled(title))
+
+    run_jobs(now=lambda: AT)
+
+    with tenant(home.id):
+        assert (Video.objects.get().state, Video.objects.get().error_code) == (VideoState.READY, "")
+        (sound,) = Plan.objects.get().tracks["audio"]
+    assert sound["title"] == title.decode(errors="replace")[:120]
 
 
 def test_video_that_cannot_be_cut_exactly_is_made_as_one_piece(home, run_jobs):

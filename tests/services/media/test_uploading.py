@@ -79,6 +79,33 @@ def test_another_file_begins_anew(video, small_parts):
         put_part(first.to_send[1].url, CONTENT[PART : 2 * PART])
 
 
+def test_upload_that_the_storage_has_forgotten_begins_anew(video, small_parts):
+    first = begin(video)
+    put_part(first.to_send[0].url, CONTENT[:PART])
+    with tenant(video.tenant_id):
+        upload_id = Video.objects.get().upload_id
+    storage().abort_upload(queries.original_key(video), upload_id)  # as the bucket's lifecycle does
+
+    with pytest.raises(operations.UploadNotBegun):
+        operations.upload_of(tenant_id=video.tenant_id, video_id=video.id)
+    send(video.tenant_id, video.id, CONTENT)
+
+    assert complete(video).size == SIZE
+
+
+def test_upload_whose_parts_were_put_together_is_only_to_be_completed(video, small_parts):
+    send(video.tenant_id, video.id, CONTENT)
+    key = queries.original_key(video)
+    with tenant(video.tenant_id):
+        upload_id = Video.objects.get().upload_id
+    storage().complete_upload(key, upload_id, storage().uploaded_parts(key, upload_id))  # and then it was killed
+
+    again = begin(video)
+
+    assert (again.received_bytes, again.to_send) == (SIZE, ())
+    assert complete(video).size == SIZE
+
+
 def test_parts_are_never_too_many():
     most = 10 * 2**40
     size = max(uploading.PART_BYTES, -(-most // (uploading.MOST_PARTS // 2)))

@@ -185,6 +185,21 @@ def test_broken_gateway_is_left_alone_for_a_while(home, gateway, monkeypatch):
     assert nudge(tenant_id=home.id, message={"job": "42"}, at=AT) == 1
 
 
+def test_process_without_a_region_tells_nobody_and_goes_on(home, gateway, monkeypatch, tmp_path):
+    listen(home, "c1")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+
+    assert nudge(tenant_id=home.id, message={"job": "42"}, at=AT) == 0
+
+
+def test_machine_that_has_just_started_tells(home, gateway, monkeypatch):
+    listen(home, "c1")
+    monkeypatch.setattr(operations.listeners.time, "monotonic", lambda: 1.0)
+
+    assert nudge(tenant_id=home.id, message={"job": "42"}, at=AT) == 1
+
+
 def test_nothing_is_told_in_a_transaction(home, gateway):
     listen(home, "c1")
 
