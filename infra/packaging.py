@@ -4,13 +4,14 @@ A package is known by the digest of what it is made of, so that the same code is
 nothing is packed, sent or deployed twice.
 """
 
+import ast
 import fcntl
 import functools
 import hashlib
 import importlib.util
 import json
+import marshal
 import os
-import py_compile
 import re
 import shutil
 import subprocess
@@ -45,7 +46,6 @@ NOT_PACKED = {
     "prompt-toolkit": "Celery's shell",
     "wcwidth": "Celery's shell",
     "click-repl": "Celery's shell",
-    "pycparser": "cffi's, when it builds",
     **dict.fromkeys(
         [
             "argcomplete",
@@ -82,10 +82,17 @@ def _locale_data(tags: Iterable[str]) -> set[str]:
 
 
 _LOCALE_DATA = _locale_data(LOCALES)
-# Files of libraries that nothing here reads. dist-info stays: entry points are in it.
+# AES-GCM, of all that pycryptodomex can do.
+_AES_GCM = (
+    r"(?:(?:Cipher|Hash|Random|Util)/)?__init__"
+    r"|Cipher/(?:AES|_mode_(?:ctr|ecb|gcm)|_raw_(?:aes|aesni|ctr|ecb))|Hash/(?:_?BLAKE2s|_ghash_\w+)"
+    r"|Util/(?:_cpu_features|_cpuid_c|_file_system|_raw_api|number|py3compat)"
+)
+# Files of libraries that nothing here reads.
 _PRUNED = re.compile(
     r"^(?:"
-    r"django/contrib/(?:gis|admindocs|flatpages|humanize|redirects|sitemaps|syndication)/"
+    rf"Cryptodome/(?!(?:{_AES_GCM})\.)"
+    r"|django/contrib/(?:gis|admindocs|flatpages|humanize|redirects|sitemaps|syndication)/"
     r"|django/db/backends/(?:mysql|oracle|sqlite3)/"
     r"|(?:django|unfold)/(?:.+/)?locale/(?!en/)[^/]+/LC_MESSAGES/"
     r"|(?:django|unfold)/(?:.+/)?locale/.+\.po$"
@@ -94,11 +101,21 @@ _PRUNED = re.compile(
     r"|celery/(?:bin|contrib/testing|backends/(?!__init__|base))"
     r"|kombu/transport/(?!__init__|base|memory|virtual|SQS|amqp|native)"
     r"|pydantic/(?:v1/|mypy)|werkzeug/debug/"
-    r"|[^/]+\.dist-info/(?:licenses/|sboms/|RECORD$)"
+    r"|zappa/(?:cli|core|letsencrypt)\."
+    r"|[^/]+\.dist-info/(?!METADATA$|entry_points\.txt$)"
     r"|bin/"
     r")|\.(?:pyi|c|h|pxd|pyx)$|(?:^|/)__pycache__/"
 )
-_STATIC_PRUNED = re.compile(r"\.map(?:\.|$)|/redoc|/htmx-4|/htmax|/htmx-2\.[0-9a-f]{12}|^django_htmx/ext/")
+_STATIC_PRUNED = re.compile(
+    r"\.map(?:\.|$)|/redoc|/htmx-4|/htmax|^django_htmx/ext/"
+    r"|/(?:htmx-2|jquery|xregexp)\.[0-9a-f]{12}\."  # for DEBUG; pages use those with ".min"
+)
+_MANIFEST = "staticfiles.json"
+# Of the static files, those that a stage answers with; a stage without pages answers with none.
+_STATIC_SERVED: dict[Stage, re.Pattern[str]] = {
+    "web": re.compile(r"(?!admin/|console/|unfold/(?!fonts/inter/))"),
+    "console": re.compile(r"(?!ninja/)"),  # no API, no documentation of it
+}
 # Our own folders, without what runs on a laptop only.
 _OURS = ("fatfire", "tenants", "services", "workers")
 _NOT_OURS = re.compile(
@@ -106,6 +123,9 @@ _NOT_OURS = re.compile(
     r"|^fatfire/management/commands/(?:demo|deploy|emulate|rollback)\.py$"
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+# Compiled by content, unchecked: a zip doesn't keep the times by which Python would see that source and code belong
+# together, and Lambda would compile all of it at each cold start, having nowhere to keep it.
+_UNCHECKED = (0b01).to_bytes(4, "little")
 
 
 class WrongPython(Exception):
@@ -134,7 +154,7 @@ class Package:
                     shutil.copyfile(_libraries(self.stage, self.architecture), draft.name)
                 with zipfile.ZipFile(draft.name, "a") as archive:
                     _write(archive, _our_files())
-                    _write_static(archive)
+                    _write_static(archive, self.stage)
                     if self.stage in PAGES:
                         _write_text(archive, "zappa_settings.py", zappa.settings_module(self.stage))
                 Path(draft.name).replace(path)
@@ -150,8 +170,8 @@ def package(stage: Stage, system: System) -> Package:
     if (running := f"{sys.version_info.major}.{sys.version_info.minor}") != RUNTIME:
         msg = f"the functions run Python {RUNTIME}; deploy with that, not with {running}"
         raise WrongPython(msg)
-    settings = json.dumps(zappa.stage_settings(stage)) if stage in PAGES else ""
-    parts = [_libraries_digest(stage, system.architecture), _our_digest(), settings]
+    of_its_pages = stage + json.dumps(zappa.stage_settings(stage)) if stage in PAGES else ""
+    parts = [_libraries_digest(stage, system.architecture), _our_digest(), of_its_pages]
     return Package(stage, system.architecture, _digest(part.encode() for part in parts))
 
 
@@ -191,7 +211,7 @@ def _libraries(stage: Stage, architecture: str) -> Path:
                 _install(_requirements(stage), architecture, Path(folder, "libraries"))
                 draft = Path(folder, "libraries.zip")
                 with zipfile.ZipFile(draft, "w") as archive:
-                    _write(archive, _files(Path(folder, "libraries")), with_source=False)
+                    _write(archive, _files(Path(folder, "libraries")), ours=False)
                 draft.replace(path)
     return path
 
@@ -224,31 +244,45 @@ def _our_files(*, with_static: bool = False) -> Iterator[tuple[str, Path]]:
                 yield name, path
 
 
-def _write(archive: zipfile.ZipFile, files: Iterable[tuple[str, Path]], *, with_source: bool = True) -> None:
-    """Write the files; of each module its code compiled, with the source beside it or in its place.
+def _write(archive: zipfile.ZipFile, files: Iterable[tuple[str, Path]], *, ours: bool = True) -> None:
+    """Write the files, and each module compiled: ours beside its source, a library's in its place."""
+    for name, path in sorted(files):
+        content = path.read_bytes()
+        if path.suffix != ".py":
+            _write_bytes(archive, name, content)
+        elif ours:
+            _write_bytes(archive, name, content)
+            _write_bytes(archive, importlib.util.cache_from_source(name), _compiled(content, name))
+        else:
+            _write_bytes(archive, f"{name}c", _compiled(content, name, documented=False))
 
-    Compiled by content, unchecked: a zip doesn't keep the times by which Python would see that they belong together,
-    and Lambda would compile all of it at each cold start, having nowhere to keep it.
+
+def _compiled(source: bytes, name: str, *, documented: bool = True) -> bytes:
+    """Return a module's .pyc file, with its documentation or with nothing in its place.
+
+    Of ours it is read: titles of errors and the API's document are made of it. Libraries' asserts stay, unlike with
+    Python's -OO: they are part of how they behave.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        compiled = str(Path(folder, "module.pyc"))
-        for name, path in sorted(files):
-            if path.suffix != ".py" or with_source:
-                _write_bytes(archive, name, path.read_bytes())
-            if path.suffix == ".py":
-                mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-                py_compile.compile(str(path), cfile=compiled, dfile=name, doraise=True, invalidation_mode=mode)
-                _write_bytes(
-                    archive,
-                    importlib.util.cache_from_source(name) if with_source else f"{name}c",
-                    Path(compiled).read_bytes(),
-                )
+    tree = ast.parse(source, name)
+    if not documented:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                match node.body:
+                    case [ast.Expr(value=ast.Constant(value=str()) as documentation), *_]:
+                        documentation.value = ""  # a text still, for what would format or split it
+    code = compile(tree, name, "exec", dont_inherit=True, optimize=0)
+    return importlib.util.MAGIC_NUMBER + _UNCHECKED + importlib.util.source_hash(source) + marshal.dumps(code)
 
 
-def _write_static(archive: zipfile.ZipFile) -> None:
-    """Write the static files as `collectstatic` leaves them: named by their content, and compressed."""
+def _write_static(archive: zipfile.ZipFile, stage: Stage) -> None:
+    """Write the static files as `collectstatic` leaves them: named by their content, and compressed.
+
+    All their names are in the manifest, whatever the stage: to ask for the address of a file that it lacks is no error.
+    """
+    served = _STATIC_SERVED.get(stage)
     for name, path in static_files():
-        _write_bytes(archive, f"static/{name}", path.read_bytes())
+        if name == _MANIFEST or (served and served.match(name)):
+            _write_bytes(archive, f"static/{name}", path.read_bytes())
 
 
 def static_files() -> Iterator[tuple[str, Path]]:

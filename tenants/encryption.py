@@ -34,7 +34,7 @@ class Cipher:
         """Return what was encrypted for that place.
 
         Raises:
-            cryptography.exceptions.InvalidTag: it was encrypted for another place or key, or was changed.
+            SealBroken: it was encrypted for another place or key, or was changed.
             ValueError: it isn't of a version that this code knows.
         """
         sealed = bytes(sealed)  # as Django reads it, it is a memoryview
@@ -55,7 +55,7 @@ def open_cipher(tenant_id: UUID) -> Cipher:
     Raises:
         NetworkInTransaction: one is open, even where no KMS is asked.
         KeysUnavailable: try again later.
-        cryptography.exceptions.InvalidTag, botocore.exceptions.ClientError, OSError, ValueError: see tenants.keys.
+        SealBroken, botocore.exceptions.ClientError, OSError, ValueError: see tenants.keys.
     """
     refuse_in_transaction()
     with tenant(tenant_id):

@@ -5,6 +5,7 @@ Unwrapped keys are kept in the process for five minutes, so that KMS isn't asked
 opens for no longer than that.
 """
 
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -14,14 +15,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
 from fatfire.kit import aws
 from fatfire.kit.errors import TransientError
 from fatfire.kit.http import refuse_in_transaction
-from tenants.seal import open_sealed, seal
+from tenants.seal import SealBroken, open_sealed, seal
 
 KEPT_S = 300
 KEPT_AT_MOST = 1024
@@ -54,7 +53,7 @@ class KeysUnavailable(TransientError):
 
 def new_key() -> bytes:
     """Return a new data key, 32 random bytes."""
-    return AESGCM.generate_key(8 * _KEY_BYTES)
+    return secrets.token_bytes(_KEY_BYTES)
 
 
 def way_set() -> Way:
@@ -85,7 +84,7 @@ def unwrap(wrapped: bytes, *, tenant_id: UUID) -> bytes:
 
     Raises:
         NetworkInTransaction: one is open, even when the key is at hand: it would fail when it isn't.
-        cryptography.exceptions.InvalidTag: it was wrapped for another tenant or by another key, or was changed.
+        SealBroken: it was wrapped for another tenant or by another key, or was changed.
         KeysUnavailable, botocore.exceptions.ClientError, OSError, ValueError: as `wrap`; ValueError also when it was
             wrapped in no way that this code knows.
     """
@@ -148,7 +147,7 @@ def _kms(call: str, tenant_id: UUID, **arguments: Any) -> dict[str, Any]:
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in {"InvalidCiphertextException", "IncorrectKeyException"}:
-            raise InvalidTag from error
+            raise SealBroken from error
         if code in _PASSING:
             raise KeysUnavailable from error
         raise

@@ -1,12 +1,13 @@
 """The system as it is deployed, on the emulator: how a test speaks to it and what it finds out."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
@@ -53,6 +54,16 @@ class Deployed:
         """Return the function's log."""
         events = self.client("logs").filter_log_events(logGroupName=log_group(function(stage)))["events"]
         return "\n".join(event["message"] for event in events)
+
+
+def names_unanswered(browser: httpx.Client, page: str) -> list[str]:
+    """Return the static files that the page or one of its style sheets names, and that aren't answered."""
+    names = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
+    assert names
+    sheets = [name for name in names if name.endswith(".css")]
+    for sheet in sheets:
+        names += [urljoin(sheet, name) for name in re.findall(r"""url\(["']?([^)"'#]+)""", browser.get(sheet).text)]
+    return [name for name in names if name.startswith("/static/") and browser.get(name).status_code != 200]
 
 
 def wait_for[T](ask: Callable[[], T], *, patience_s: float = PATIENCE_S) -> T:

@@ -6,6 +6,8 @@ import pytest
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
+from tests.deployed import names_unanswered
+
 
 def test_migrations_ran_as_the_owner(deployed, database):
     loader = MigrationLoader(connections["owner"])
@@ -32,6 +34,12 @@ def test_a_page_is_answered_through_the_gateway(deployed, stage, path, status, c
 
     assert answer.status_code == status
     assert content in answer.text + answer.headers["content-type"]
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/api/v1/docs"])
+def test_what_a_page_names_is_there(path, deployed):
+    with deployed.http() as browser:
+        assert names_unanswered(browser, browser.get(path).text) == []
 
 
 def test_static_files_are_named_by_their_content_and_kept(deployed):

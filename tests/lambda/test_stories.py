@@ -26,7 +26,7 @@ from services.jobs.models import Job, JobStep, State
 from services.messaging.models import Listener
 from tenants.isolation import operator, tenant
 from tenants.models import User
-from tests.deployed import wait_for
+from tests.deployed import names_unanswered, wait_for
 from tests.factories import make_asset, make_portfolio, make_tenant, set_value
 
 WIDE = 100
@@ -147,12 +147,14 @@ def test_a_message_that_is_none_goes_to_the_dead_letters_and_the_console_deletes
         page = browser.get("/admin/dead-letters/").text
         action = re.search(r'href="(/admin/dead-letters/default/[^"]+/delete/)"', page)[1]
         deleted = post(browser, action)
+        unanswered = [names_unanswered(browser, browser.get(path).text) for path in ("/admin/", "/admin/tenants/user/")]
     with deployed.http("console") as browser:
         browser.headers["Origin"] = deployed.here.system.console_url
         asked = post(browser, "/sign-in", email=demo.OPERATOR)
 
     assert "no Celery message: neither a JSON object nor base64 of one" in page
     assert deleted.status_code == 302
+    assert unanswered == [[], []]
     assert waiting() == 0
     assert asked.status_code in (200, 302)
 

@@ -5,13 +5,13 @@ from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
 from django.core.management.base import BaseCommand, CommandError
 
 from tenants import keys
 from tenants.isolation import operator
 from tenants.keys import Way
 from tenants.models import TenantKey
+from tenants.seal import SealBroken
 
 _WAYS = {"kms": Way.KMS, "file": Way.FILE}
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         for tenant_id, old in others.items():
             try:
                 new = keys.wrap(keys.unwrap(old, tenant_id=tenant_id), tenant_id=tenant_id, by=way)
-            except (InvalidTag, ValueError) as error:  # of this key; what is of all ends the command
+            except (SealBroken, ValueError) as error:  # of this key; what is of all ends the command
                 failed[type(error).__name__].append(tenant_id)
                 continue
             with operator():
