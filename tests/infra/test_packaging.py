@@ -122,7 +122,7 @@ try:
 except SealBroken:
     print("and nothing else")
 """
-    before = "6465666768696a6b6c6d6e6f2a7eb8090b8cde4c55080054a64f0b31a5297996a433"  # as in tests/tenants/test_seal.py
+    before = "6465666768696a6b6c6d6e6f2a7eb8090b8cde4c55080054a64f0b31a5297996a433"  # by cryptography
     done = _run(unpacked, [sys.executable, "-I", "-S", "-c", code, before])
 
     assert (done.stderr, done.stdout) == ("", "b'before' b'now'\nand nothing else\n")
