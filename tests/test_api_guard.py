@@ -29,7 +29,7 @@ from tenants.models import Membership, Tenant
 from tenants.permissions import Role
 from tests.api.document import Operation, Request, operations, problem_of, resolved, violations
 from tests.api.requests import REQUESTS, request_for
-from tests.conftest import _empty
+from tests.conftest import delete_all_rows
 from tests.contracts.bank import running_bank
 from tests.factories import AT, make_key, make_tenant
 
@@ -58,7 +58,7 @@ def households(django_db_blocker, admin, tmp_path_factory) -> Iterator[Household
             yield Households(one, two, keys, _useless_keys(one), admin)
         for connection in connections.all(initialized_only=True):
             connection.close()
-    _empty(admin)
+    delete_all_rows(admin)
 
 
 def _useless_keys(owner: Tenant) -> dict[str, str | None]:

@@ -23,7 +23,7 @@ from psycopg.types.json import Jsonb
 from tenants.constraints import SameTenant, isolation_of
 from tenants.isolation import operator, shared, tenant
 from tenants.models import Tenant, TenantForeignKey, TenantModel
-from tests.conftest import _empty
+from tests.conftest import delete_all_rows
 from tests.factories import make_tenant
 from tests.tenants.rows import make_guest, row_of
 
@@ -69,7 +69,7 @@ def households(django_db_blocker, admin) -> Iterator[Households]:
         yield Households(one, two, rows, specimens)
         for each in connections.all(initialized_only=True):
             each.close()
-    _empty(admin)
+    delete_all_rows(admin)
 
 
 def _make(model: type[Model], tenant_id: UUID) -> Model:

@@ -13,7 +13,7 @@ from tests.browser import catalogue, planted
 from tests.browser.catalogue import Look, left_over, looks, missing, urls
 from tests.browser.checks import SIZES, faults, faults_without_scripts, refusal, visit
 from tests.browser.world import running_world
-from tests.conftest import _empty
+from tests.conftest import delete_all_rows
 
 LOOKS = {str(look): look for look in looks()}
 
@@ -23,7 +23,7 @@ def world(application, django_db_blocker, admin, tmp_path_factory):
     with django_db_blocker.unblock():
         with running_world(application, tmp_path_factory.mktemp("world")) as made:
             yield made
-        _empty(admin)
+        delete_all_rows(admin)
 
 
 @pytest.fixture(scope="module")
