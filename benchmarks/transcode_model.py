@@ -37,7 +37,7 @@ class Lambda:
     core: float = 1.0
     """Speed of that vCPU against a core of this machine: not measured."""
     cold_seconds: float = 2.5
-    """First start of the media function: assumed, for a zip of 110 MB with PyAV and Django."""
+    """First start of the media function: assumed, for a zip of 53 MB with PyAV and Django."""
     invoke_seconds: float = 0.015
     """Between two asynchronous invocations from one planner: assumed."""
     parallel: int = 500
