@@ -95,11 +95,11 @@ def read_index(reader: Reader, media: Media, limits: Limits) -> Index:
     """
     draft = IndexDraft(media, limits)
     reader.kept_blocks = KEPT_HEADER_BLOCKS
-    with opened(reader):
+    with opened(reader, probes=False):
         pass  # fetches the header, wherever it is
     reader.blank = True
     try:
-        with opened(reader, parses=False) as container:
+        with opened(reader, parses=False, probes=False) as container:
             stream = container.streams[media.video.stream]
             read_only(container, stream)
             for packet in packets(container, stream):

@@ -39,7 +39,7 @@ def make_poster(reader: Reader, media: Media) -> bytes:
 
 
 def _frames(reader: Reader, media: Media, at: int | None) -> list[VideoFrame]:
-    with opened(reader, makes_times=media.makes_times) as container:
+    with opened(reader, makes_times=media.makes_times, probes=not media.indexed) as container:
         stream = picture_stream(container, media.video.stream)
         stream.codec_context.skip_frame = "NONREF"
         try:

@@ -78,7 +78,7 @@ def _read_through(
 ) -> int:
     """Return how many packets of sound couldn't be decoded; they become silence when the next one comes."""
     damaged, told = 0, 0
-    with opened(reader, makes_times=media.makes_times) as container:
+    with opened(reader, makes_times=media.makes_times, probes=not media.indexed) as container:
         indexes = {*encoders, *texts, *([media.video.stream] if draft else [])}
         streams = [container.streams[index] for index in sorted(indexes)]
         read_only(container, *streams)
