@@ -146,6 +146,7 @@ def run_ours(path: Path, target: Path, size: int, workers: int = 2) -> Ours:
                 plan=plan, output=f"{size}p", results=results, audio=heard.audio, load=files.__getitem__, file=file
             )
     wall = time.perf_counter() - started
+    sandbox.stop()  # and its processor time is known
     return Ours(plan, results, heard, wall, max(done[0][1], heard_at), files)
 
 

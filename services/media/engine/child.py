@@ -1,12 +1,20 @@
-"""What runs in the confined child process: one piece of work, then the end. Started by `sandbox`, never by hand."""
+"""What runs in the confined child process: one piece of work, then the end. Started by `sandbox`, never by hand.
 
+Libav takes a tenth of a second to load, as long as a second of video takes to make. So it is loaded once, by a template
+that sees nothing of any video, and each piece of work gets a fork of that.
+"""
+
+import contextlib
 import errno
 import mmap
 import os
 import resource
+import signal
 import socket
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import av
@@ -29,6 +37,7 @@ from services.media.engine.segment import SegmentResult, transcode_segment
 from services.media.engine.tracks import transcode_tracks
 from services.media.engine.wire import Json, from_json, to_json
 
+MOST_DESCRIPTORS = 4
 COMPLAINTS = 1 << 18
 HEADROOM = 16 << 20
 """What an encoder asks for at once."""
@@ -199,13 +208,12 @@ def _plan(request: dict[str, Any], guard: Guard) -> Plan:
     return make_plan(media, index, from_json(Wanted, request["wanted"]))
 
 
-def main(descriptor: int) -> None:
+def work(connection: socket.socket, file: int | None) -> None:
     """Do what the guarding process asks for, and answer it."""
-    av.logging.set_level(av.logging.ERROR)
-    connection = socket.socket(fileno=descriptor)
     guard = Guard(connection)
     request, _ = pipe.receive(connection)
-    confine(from_json(Confinement, request["confinement"]), writes_file="file" in request)
+    request["file"] = file
+    confine(from_json(Confinement, request["confinement"]), writes_file=file is not None)
     try:
         answer: dict[str, Json] = {"done": to_json(_work(request, guard))}
     except Refused as refused:
@@ -220,5 +228,70 @@ def main(descriptor: int) -> None:
     pipe.send(connection, answer)
 
 
+def fork(connection: int, complaints: int, file: int | None = None) -> int:
+    """Start a piece of work in a process that has these descriptors and no other; return its number."""
+    number = os.fork()
+    if number:
+        return number
+    code = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.dup2(complaints, sys.stderr.fileno())
+        kept = sorted({0, 1, 2, connection} | ({file} if file is not None else set()))
+        for one, next_one in pairwise([*kept, resource.getrlimit(resource.RLIMIT_NOFILE)[0]]):
+            os.closerange(one + 1, next_one)
+        work(socket.socket(fileno=connection), file)
+        code = 0
+    except BaseException:  # noqa: BLE001 - a fork must never go on as if it were the template
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def template(control: socket.socket) -> None:
+    """Fork for `sandbox` until it is gone.
+
+    A message is a number; with descriptors to begin a piece of work under it, without to kill that. How it ended is
+    written to the last of the descriptors.
+    """
+    av.logging.set_level(av.logging.ERROR)
+    running: dict[int, tuple[int, int]] = {}
+
+    def tell_of_the_ended(*_: object) -> None:
+        for name, (process, told) in list(running.items()):
+            number, status = os.waitpid(process, os.WNOHANG)
+            if number:
+                del running[name]
+                with contextlib.suppress(OSError):  # nobody wants to know any more
+                    os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
+                os.close(told)
+
+    signal.signal(signal.SIGCHLD, tell_of_the_ended)
+    while True:
+        content, descriptors, _, _ = socket.recv_fds(control, pipe.ORDER_BYTES, MOST_DESCRIPTORS)
+        if not content:
+            return
+        name = int(content)
+        with held(signal.SIGCHLD):
+            if descriptors:
+                *given, told = descriptors
+                running[name] = fork(*given), told
+                for descriptor in given:
+                    os.close(descriptor)
+            elif name in running:
+                os.kill(running[name][0], signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def held(kind: signal.Signals) -> Iterator[None]:
+    """Let a signal wait: no process ends before it is known, or is killed when its number is another's."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {kind})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {kind})
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    template(socket.socket(fileno=int(sys.argv[1])))

@@ -9,6 +9,8 @@ from services.media.engine.wire import Json
 _HEAD = struct.Struct(">II")
 _MOST_JSON = 64 << 20
 _MOST_BYTES = 1 << 30
+ORDER_BYTES = 16
+"""Length of what the template is told: a number and descriptors."""
 
 
 class Closed(Exception):

@@ -1,11 +1,14 @@
 """The engine's door: each function does one piece of work in a child process that can do nothing else.
 
-The child has no environment, no open file but the pipe to us, and limits on memory, processor time and descriptors. It
-reads the source and writes its results only by asking us, so its decoders need neither the network nor credentials.
+The child is a fork of a template, which has loaded the engine and seen no video. It has no environment, no open file
+but the pipe to us, and limits on memory, processor time and descriptors. It reads the source and writes its results
+only by asking us, so its decoders need neither the network nor credentials.
 What a source or a `save` raises here comes out of the function as it is, and the child is ended.
 """
 
+import atexit
 import contextlib
+import itertools
 import os
 import re
 import signal
@@ -13,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -180,30 +184,17 @@ class _Child:
         request["confinement"] = to_json(self._confinement)
         request["size"] = self._source.size if self._source else 0
         ours, theirs = socket.socketpair()
-        kept = [theirs.fileno()]
-        if self._file:
-            request["file"] = self._file.fileno()
-            kept.append(self._file.fileno())
         with ours, tempfile.TemporaryFile() as complaints:
             with theirs:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "services.media.engine.child", str(theirs.fileno())],
-                    env=environment(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=complaints,
-                    pass_fds=kept,
-                    start_new_session=True,
-                )
+                fork = _template().fork(theirs, complaints, *([self._file] if self._file else []))
             try:
                 answer = self._serve(ours, request)
             except pipe.Nonsense as nonsense:
                 raise Refused(Reason.CRASHED, str(nonsense)) from nonsense
             except (pipe.Closed, BrokenPipeError, ConnectionResetError) as gone:
-                raise self._why_it_died(process.wait(), complaints) from gone
+                raise self._why_it_died(fork.wait(), complaints) from gone
             finally:
-                process.kill()
-                process.wait()
+                fork.end()
         try:
             return from_json(kind, answer)
         except (TypeError, ValueError, KeyError) as nonsense:
@@ -253,7 +244,7 @@ class _Child:
             raise Refused(Reason.TOO_MUCH_MEMORY, f"more than {self._confinement.saved_bytes} bytes made")
         return content
 
-    def _why_it_died(self, code: int, complaints: IO[bytes]) -> Refused:
+    def _why_it_died(self, code: int | None, complaints: IO[bytes]) -> Refused:
         complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - _KEPT_COMPLAINT))
         said = complaints.read().decode(errors="replace").strip()
         if code == -signal.SIGXCPU:
@@ -261,6 +252,104 @@ class _Child:
         if code == -signal.SIGABRT or "MemoryError" in said or "bad_alloc" in said:
             return Refused(Reason.TOO_MUCH_MEMORY, f"{self._confinement.memory_mb} MB")
         return Refused(Reason.CRASHED, f"exit {code}: {said.splitlines()[-1] if said else ''}")
+
+
+class _Template:
+    """The process that the children are forks of: it has loaded the engine, and sees nothing of any video."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair()
+        self._names = itertools.count()
+        self.owner = os.getpid()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "services.media.engine.child", str(theirs.fileno())],
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it lives, and was started by this process rather than by one that this is a fork of."""
+        return self.owner == os.getpid() and self._process.poll() is None
+
+    def fork(self, *files: IO[bytes] | socket.socket) -> "_Fork":
+        """Begin a piece of work that has the connection, the file for complaints, and perhaps one to write.
+
+        Raises:
+            Refused: the template has just died; another try has a new one.
+        """
+        name = next(self._names)
+        ended, told = os.pipe()
+        try:
+            self._send(name, [*(file.fileno() for file in files), told])
+        except OSError as gone:
+            os.close(ended)
+            self._process.wait()  # so that the next one asks another
+            raise Refused(Reason.CRASHED, "the template is gone") from gone
+        finally:
+            os.close(told)
+        return _Fork(self, name, ended)
+
+    def kill(self, name: int) -> None:
+        """End a piece of work, if it runs."""
+        with contextlib.suppress(OSError):
+            self._send(name, [])
+
+    def stop(self) -> None:
+        """End it, or let go of another process's."""
+        self._control.close()
+        if self.owner == os.getpid():
+            self._process.wait()
+
+    def _send(self, name: int, descriptors: list[int]) -> None:
+        socket.send_fds(self._control, [str(name).rjust(pipe.ORDER_BYTES).encode()], descriptors)
+
+
+class _Fork:
+    """A piece of work as we hold it."""
+
+    def __init__(self, template: _Template, name: int, ended: int) -> None:
+        self._template, self._name, self._ended = template, name, os.fdopen(ended, "rb")
+
+    def wait(self) -> int | None:
+        """Return the exit code, a signal's number below zero; None if the template died before it could tell."""
+        return int(self._ended.read() or 0) or None
+
+    def end(self) -> None:
+        """Kill it if it still runs, and wait until it is gone."""
+        with self._ended:
+            self._template.kill(self._name)
+            self._ended.read()
+
+
+_only_one = threading.Lock()
+_templates: list[_Template] = []
+
+
+def _template() -> _Template:
+    """Return this process's template, started when there is none."""
+    with _only_one:
+        if not (_templates and _templates[0].is_ours):
+            _stop()
+            _templates.append(_Template())
+        return _templates[0]
+
+
+@atexit.register
+def stop() -> None:
+    """End the template; the next piece of work starts another."""
+    with _only_one:
+        _stop()
+
+
+def _stop() -> None:
+    while _templates:
+        _templates.pop().stop()
 
 
 def is_file_name(name: str) -> bool:

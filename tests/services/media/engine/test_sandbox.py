@@ -4,6 +4,9 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from services.media.engine.limits import Confinement
 from services.media.engine.plan import Rendition, Wanted
 from services.media.engine.reader import FileSource
 from services.media.engine.refusal import Reason, Refused
+from services.media.engine.segment import PROGRESS_FRAMES
 from services.media.engine.wire import from_json, to_json
 from tests.services.media.engine.inputs import Recipe, Sound, make, small
 from tests.services.media.engine.oracle import look
@@ -28,27 +32,27 @@ def run():
     return recut(prepared, [0, 31, 60])
 
 
-OTHERS = set()
-"""Children of this process before a test: of other tests' servers and browsers."""
-
-
-def all_children() -> set[str]:
-    """Return the children of all threads of this process: any of them may start one."""
-    found: set[str] = set()
-    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+def children_of(process: int) -> set[int]:
+    """Return the children of all threads of a process: any of them may start one."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{process}/task").iterdir():
         with contextlib.suppress(FileNotFoundError):  # the thread has ended
-            found.update((task / "children").read_text().split())
+            found.update(int(child) for child in (task / "children").read_text().split())
     return found
 
 
-@pytest.fixture(autouse=True)
-def _others():
-    OTHERS.clear()
-    OTHERS.update(all_children())
+def template() -> int:
+    """Return the process that children are forks of."""
+    (found,) = (
+        child
+        for child in children_of(os.getpid())
+        if b"services.media.engine.child" in Path(f"/proc/{child}/cmdline").read_bytes()
+    )
+    return found
 
 
-def children() -> list[str]:
-    return sorted(all_children() - OTHERS)
+def children() -> list[int]:
+    return sorted(children_of(template()))
 
 
 def transcode(run, number, *, source=None, save=None, **options):
@@ -86,7 +90,7 @@ def test_child_has_none_of_our_environment(monkeypatch):
     [
         (Confinement(memory_mb=60), Reason.TOO_MUCH_MEMORY),
         (Confinement(read_bytes=50_000), Reason.TOO_MANY_READS),
-        (Confinement(wall_seconds=0.05), Reason.TOOK_TOO_LONG),
+        (Confinement(wall_seconds=0.01), Reason.TOOK_TOO_LONG),
     ],
 )
 def test_broken_limit_is_named(run, confinement, reason):
@@ -175,13 +179,58 @@ def test_cancelling_ends_the_work_at_its_next_progress(run):
 def test_killed_worker_is_told_from_a_refusal_and_may_try_again(run):
     def kill(done: int) -> None:
         (child,) = children()
-        os.kill(int(child), 9)
+        os.kill(child, 9)
 
     with pytest.raises(Refused) as refused:
         transcode(run, 0, progress=kill)
 
     assert refused.value.reason == Reason.CRASHED
     assert refused.value.reason.may_pass
+
+
+def test_killed_template_is_started_anew(run):
+    transcode(run, 0)
+    old = template()
+
+    os.kill(old, 9)
+    with contextlib.suppress(Refused):  # what was asked for just then
+        transcode(run, 0)
+
+    assert transcode(run, 0).frames == run.plan.segments[0].frames
+    assert template() != old
+
+
+def test_template_ends_with_us():
+    program = """
+from services.media.engine import sandbox
+print(sandbox._template()._process.pid)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    deadline = time.monotonic() + 5
+    while (left := Path(f"/proc/{done.stdout.strip()}").exists()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not left
+
+
+def test_fork_has_its_descriptors_and_no_other(run):
+    """Neither another piece of work's connection nor the template's."""
+    at_work = threading.Barrier(3)
+    seen: list[list[str]] = []
+
+    def look_around(done: int) -> None:
+        if done == PROGRESS_FRAMES:
+            if at_work.wait() == 0:
+                seen.extend([os.readlink(link) for link in Path(f"/proc/{each}/fd").iterdir()] for each in children())
+            at_work.wait()
+
+    with ThreadPoolExecutor(3) as pool:
+        for each in [pool.submit(transcode, run, 1, progress=look_around) for _ in range(3)]:
+            each.result()
+
+    sockets = [name for each in seen for name in each if name.startswith("socket:")]
+    assert [len(each) for each in seen] == [4, 4, 4]  # nothing to read, nothing to write, complaints, the connection
+    assert len(sockets) == len(set(sockets)) == 3
 
 
 def test_segments_are_the_same_bytes_in_any_order_and_any_number_of_times(run):
