@@ -186,7 +186,7 @@ class _Child:
         ours, theirs = socket.socketpair()
         with ours, tempfile.TemporaryFile() as complaints:
             with theirs:
-                fork = _template().fork(theirs, complaints, *([self._file] if self._file else []))
+                fork = _fork(theirs, complaints, *([self._file] if self._file else []))
             try:
                 answer = self._serve(ours, request)
             except pipe.Nonsense as nonsense:
@@ -281,16 +281,15 @@ class _Template:
         """Begin a piece of work that has the connection, the file for complaints, and perhaps one to write.
 
         Raises:
-            Refused: the template has just died; another try has a new one.
+            OSError: the template has just died.
         """
         name = next(self._names)
         ended, told = os.pipe()
         try:
             self._send(name, [*(file.fileno() for file in files), told])
-        except OSError as gone:
+        except OSError:
             os.close(ended)
-            self._process.wait()  # so that the next one asks another
-            raise Refused(Reason.CRASHED, "the template is gone") from gone
+            raise
         finally:
             os.close(told)
         return _Fork(self, name, ended)
@@ -338,6 +337,15 @@ def _template() -> _Template:
             _stop()
             _templates.append(_Template())
         return _templates[0]
+
+
+def _fork(*files: IO[bytes] | socket.socket) -> _Fork:
+    """Begin a piece of work, by a new template if the one that was there has just died."""
+    try:
+        return _template().fork(*files)
+    except OSError:
+        stop()
+        return _template().fork(*files)
 
 
 @atexit.register
