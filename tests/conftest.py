@@ -27,16 +27,20 @@ hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
 
 
-class OneDeployment(LoadScopeScheduling):
-    """Gives each test to whichever process is free, but those of tests/lambda to one: another would deploy again."""
+TOGETHER = ("tests/lambda/", "tests/browser/test_page_guard.py")
+"""Tests that share what takes long to make: everything deployed, the households that all pages show."""
+
+
+class SharedOnce(LoadScopeScheduling):
+    """Gives each test to whichever process is free, but those that belong together to one, and these first."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "lambda" if nodeid.startswith("tests/lambda/") else nodeid
+        return next((each for each in TOGETHER if nodeid.startswith(each)), nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneDeployment:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedOnce:
     """Distribute the tests. (Marks of groups do nothing: pytest-xdist 3.8 doesn't know pytest 9.2's node ids.)"""
-    return OneDeployment(config, log)
+    return SharedOnce(config, log)
 
 
 @pytest.hookimpl(trylast=True)
@@ -116,7 +120,7 @@ def run_jobs(database) -> Callable[..., int]:
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[str]:
-    """Return the endpoint of an emulator of AWS; tests that ask for it are of the xdist group "lambda"."""
+    """Return the endpoint of an emulator of AWS."""
     from tests.emulator import running_emulator
 
     with running_emulator() as endpoint:

@@ -38,7 +38,6 @@ def endpoint():
         yield url
 
 
-@pytest.mark.xdist_group("lambda")
 def test_every_parameter_under_the_prefix_becomes_a_variable(endpoint, environment):
     environment.setenv("AWS_ENDPOINT_URL", endpoint)
     environment.setenv("SECRETS_PREFIX", PREFIX)
@@ -50,7 +49,6 @@ def test_every_parameter_under_the_prefix_becomes_a_variable(endpoint, environme
     assert "OTHER" not in os.environ
 
 
-@pytest.mark.xdist_group("lambda")
 def test_ssm_is_asked_once(endpoint, environment):
     environment.setenv("AWS_ENDPOINT_URL", endpoint)
     environment.setenv("SECRETS_PREFIX", PREFIX)
@@ -60,7 +58,6 @@ def test_ssm_is_asked_once(endpoint, environment):
     secrets.load()
 
 
-@pytest.mark.xdist_group("lambda")
 @pytest.mark.parametrize(
     ("prefix", "said"),
     [

@@ -130,7 +130,6 @@ def test_open_job_is_cancelled_and_its_page_follows(page: Page, console, history
     assert page.locator("#job-progress[hx-get]").count() == 0
 
 
-@pytest.mark.xdist_group("lambda")
 def test_dead_letter_is_readable_and_deleted(page: Page, console, queues, require_accessible):
     queues.put("not Celery's", dead=True)
     page.goto(console(page) + "/admin/dead-letters/")

@@ -18,8 +18,6 @@ from tests.services.jobs.kinds import SINGLE
 from tests.workers.queues import aws_at
 from workers.lambda_handler import lambda_handler
 
-pytestmark = pytest.mark.xdist_group("lambda")
-
 PAGE = "/admin/dead-letters/"
 
 

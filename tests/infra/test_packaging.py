@@ -17,8 +17,6 @@ LARGEST_MB = 27
 UNCHECKED = (0b01).to_bytes(4, "little")
 SYSTEM = System.load("production")
 
-pytestmark = pytest.mark.xdist_group("lambda")
-
 
 @pytest.fixture(scope="module")
 def web():

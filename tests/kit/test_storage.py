@@ -28,7 +28,7 @@ def application():
     return get_wsgi_application()
 
 
-@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.xdist_group("lambda"))])
+@pytest.fixture(params=["folder", "s3"])
 def kept(request, settings, tmp_path, application):
     """Return the storage, empty, and where its addresses begin."""
     if request.param == "folder":

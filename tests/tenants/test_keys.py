@@ -18,8 +18,6 @@ from tenants.models import TenantKey
 from tests.emulator import ROOT, client, running_emulator
 from tests.factories import make_tenant
 
-pytestmark = pytest.mark.xdist_group("lambda")
-
 ONE, TWO = uuid.UUID(int=1), uuid.UUID(int=2)
 PLACE = {"model": Portfolio, "row_id": ONE, "column": "name"}
 NOWHERE = "http://127.0.0.1:1"

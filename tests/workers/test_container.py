@@ -9,15 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from services.core.jobs import REVALUE_PORTFOLIO
 from services.jobs.jobs import Queue
 from services.jobs.models import Job, JobStep, State
 from tenants.isolation import tenant
 from tests.factories import make_asset, make_portfolio, make_tenant, set_value
-
-pytestmark = pytest.mark.xdist_group("lambda")
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -29,8 +29,6 @@ from workers.lambda_handler import UnknownEvent, lambda_handler
 from workers.runner import task
 from workers.schedule import SCHEDULE
 
-pytestmark = pytest.mark.xdist_group("lambda")
-
 KIND = JobKind("test.handler", retry=Backoff(first_s=1, times=1))
 behaviour, ran = {}, []
 

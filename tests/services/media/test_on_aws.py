@@ -5,8 +5,6 @@ import sys
 import urllib.request
 import uuid
 
-import pytest
-
 from fatfire.kit.storage import storage
 from services.media import operations, queries
 from services.media.models import VideoState
@@ -17,7 +15,6 @@ from tests.services.media.rows import clip, files_of, make_video
 from tests.workers.queues import aws_at
 
 
-@pytest.mark.xdist_group("lambda")
 def test_video_is_sent_and_made_in_a_bucket(home, run_jobs, emulator, settings):
     content = clip(2.1)
     with aws_at(emulator):
