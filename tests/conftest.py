@@ -27,16 +27,20 @@ hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
 
 
-class OneDeployment(LoadScopeScheduling):
-    """Gives each test to whichever process is free, but those of tests/lambda to one: another would deploy again."""
+TOGETHER = ("tests/lambda/", "tests/browser/test_page_guard.py")
+"""Tests that share what takes long to make: everything deployed, the households that all pages show."""
+
+
+class SharedOnce(LoadScopeScheduling):
+    """Gives each test to whichever process is free, but those that belong together to one, and these first."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "lambda" if nodeid.startswith("tests/lambda/") else nodeid
+        return next((each for each in TOGETHER if nodeid.startswith(each)), nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneDeployment:
-    """Distribute the tests. (`--dist loadgroup` would do nothing: xdist 3.8 doesn't know pytest 9.2's node ids.)"""
-    return OneDeployment(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedOnce:
+    """Distribute the tests. (Marks of groups do nothing: pytest-xdist 3.8 doesn't know pytest 9.2's node ids.)"""
+    return SharedOnce(config, log)
 
 
 @pytest.hookimpl(trylast=True)

@@ -7,6 +7,7 @@ each line of the input asks for one run, one on each line of the output answers.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -21,6 +22,16 @@ from uuid import UUID
 REPOSITORY = Path(__file__).parents[2]
 NEVER = -1
 DONE = "done"
+LOADED_ONCE = (
+    "workers.lambda_handler",
+    "workers.lambda_transport",
+    "workers.sqs_transport",
+    "services.media.engine.sandbox",
+    "celery.events.receiver",
+    "encodings.idna",
+    "httpcore",
+    "kombu.transport.memory",
+)
 
 
 class Forker:
@@ -88,11 +99,13 @@ def _serve() -> None:
     from fatfire.celery import app
 
     # What every run needs is loaded here, once, and not in each fork: Celery's tasks, the models of AWS's services.
-    for module in ("workers.lambda_handler", "kombu.transport.memory", *sys.argv[1:]):
+    for module in (*LOADED_ONCE, *sys.argv[1:]):
         importlib.import_module(module)
     app.finalize()
     for service in ("sqs", "lambda"):
         boto3.client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")  # noqa: S106
+    gc.collect()
+    gc.freeze()  # else each fork's first collection copies all the memory that it shares
     for line in sys.stdin:
         reading, writing = os.pipe()
         child = os.fork()
