@@ -114,15 +114,15 @@ def deploy(environment: str, what: What, *, plan: bool, say: Say) -> int:
         raise FoundationDiffers(msg)
     stages = [stage for stage in system.stages if what in ("all", stage) and stage != "migrate"]
     functions = [Function(account, system, stage, say) for stage in stages]
-    before = {each.stage: each.serving() for each in functions}
+    before = {each.stage: (each.serving(), each.previous()) for each in functions}
     count = converge(surroundings(account, system), plan=plan, say=say)
     # No code serves before its tables are there.
     count += converge([Function(account, system, "migrate", say)], plan=plan, say=say)
     count += converge_abreast(functions, plan=plan, say=say)
     count += converge(ways(account, system, stages), plan=plan, say=say)
     for each in functions:
-        if each.stage in PAGES and not plan and each.serving() != before[each.stage]:
-            _keep_or_go_back(each, before[each.stage], say)
+        if each.stage in PAGES and not plan and each.serving() != before[each.stage][0]:
+            _keep_or_go_back(each, *before[each.stage], say)
     return count
 
 
@@ -140,13 +140,13 @@ def rollback(environment: str, stage: Stage, *, say: Say) -> None:
     function.serve(version)
 
 
-def _keep_or_go_back(function: Function, before: str | None, say: Say) -> None:
-    """Ask through the API, as people do; where that fails let the version before serve again."""
+def _keep_or_go_back(function: Function, served: str | None, before: str | None, say: Say) -> None:
+    """Ask through the API, as people do; where that fails let the version that served serve again, after its own."""
     try:
         check(function.account, function.system, function.stage)
     except Unhealthy:
-        if before is not None:
-            function.serve(before)
+        if served is not None:
+            function.go_back(served, before)
         raise
     say(f"  {function.system.url(function.stage)} is ready")
 

@@ -84,9 +84,19 @@ class Function:
             if self.stage in PAGES:  # its API can name the alias only now that there is one
                 zappa.update(self.stage, self._settings(), package=self._address())
         elif alias["FunctionVersion"] != version:
-            before = f"after version {alias['FunctionVersion']}"
-            lambda_.update_alias(FunctionName=self.name, Name=ALIAS, FunctionVersion=version, Description=before)
+            self._move_alias(version, alias["FunctionVersion"])
         self.say(f"  function {self.name}: version {version} serves")
+
+    def go_back(self, version: str, before: str | None) -> None:
+        """Let that version serve again, after the one that was before it: what serves now doesn't work."""
+        self._move_alias(version, before)
+        self.say(f"  function {self.name}: version {version} serves again")
+
+    def _move_alias(self, version: str, before: str | None) -> None:
+        described = f"after version {before}" if before else ""
+        self.account.client("lambda").update_alias(
+            FunctionName=self.name, Name=ALIAS, FunctionVersion=version, Description=described
+        )
 
     def try_version(self, version: str) -> None:
         """Ask a version whether it works; of `migrate` this is its work.

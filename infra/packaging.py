@@ -120,7 +120,7 @@ _STATIC_SERVED: dict[Stage, re.Pattern[str]] = {
 _OURS = ("fatfire", "tenants", "services", "workers")
 _NOT_OURS = re.compile(
     r"(?:^|/)(?:__pycache__|static)/|/integration/sandbox/|^fatfire/(?:local|demo|demo_records)\.py$"
-    r"|^fatfire/management/commands/(?:demo|deploy|emulate|rollback)\.py$"
+    r"|^fatfire/management/commands/(?:demo|deploy|emulate|restore_drill|rollback)\.py$"
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 # Compiled by content, unchecked: a zip doesn't keep the times by which Python would see that source and code belong

@@ -19,10 +19,18 @@ class Aws:
 
     def __init__(self):
         self.serving = {}
+        self.alias = {}
 
     def __call__(self, environ, start_response):
         concurrency = {"ReservedConcurrentExecutions": PRODUCTION.concurrency["jobs"]}
-        answers = {"configuration": self.serving, "concurrency": concurrency, "apis": {"items": []}}
+        if environ["REQUEST_METHOD"] == "PUT":
+            self.alias = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        answers = {
+            "configuration": self.serving,
+            "concurrency": concurrency,
+            "apis": {"items": []},
+            "live": self.alias,
+        }
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(answers[environ["PATH_INFO"].rpartition("/")[2]]).encode()]
 
@@ -65,3 +73,16 @@ def test_network_and_disk_count(jobs, aws, described, serves, differs):
     aws.serving = {"EphemeralStorage": {"Size": 512}, **as_described, **serves}
 
     assert [each.resource for each in function.changes()] == ["function fatfire-jobs"] * differs
+
+
+def test_version_that_was_taken_back_is_never_gone_back_to(jobs, aws):
+    function = jobs({})
+    aws.alias = {"FunctionVersion": "6", "Description": "after version 5"}
+
+    function.serve("7")
+    assert (function.serving(), function.previous()) == ("7", "6")
+    function.go_back("6", "5")
+
+    assert (function.serving(), function.previous()) == ("6", "5")
+    function.go_back("6", None)
+    assert (function.serving(), function.previous()) == ("6", None)

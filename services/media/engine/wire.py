@@ -44,9 +44,16 @@ def _from_json(kind: Any, value: Any) -> Any:
         return tuple(_from_json(each, part) for each, part in zip(kinds, value, strict=True))
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
-        return typing.cast("Any", kind)(**{name: _from_json(hint, value[name]) for name, hint in hints.items()})
+        # A field that came with a later release has its default in what an earlier one wrote.
+        old = {field.name for field in dataclasses.fields(kind) if _has_default(field)} - set(value)
+        given = {name: _from_json(hint, value[name]) for name, hint in hints.items() if name not in old}
+        return typing.cast("Any", kind)(**given)
     if issubclass(kind, Fraction | Enum):
         return kind(value)
     if not isinstance(value, int if kind is float and type(value) is int else kind):
         raise TypeError(f"{value!r} isn't of type {kind.__name__}")
     return value
+
+
+def _has_default(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING

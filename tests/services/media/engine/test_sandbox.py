@@ -316,6 +316,13 @@ def test_plan_survives_being_kept(run):
     assert from_json(type(run.plan), to_json(run.plan)) == run.plan
 
 
+def test_what_an_earlier_release_kept_has_the_defaults_of_this_one():
+    assert from_json(Rendition, {"name": "720p", "short_side": 720}) == Rendition("720p", 720)
+    for lacking in ({"name": "720p"}, [], 7, "720p"):
+        with pytest.raises((TypeError, KeyError)):
+            from_json(Rendition, lacking)
+
+
 def test_reads_are_little_more_than_the_file():
     content = make(small("large", size=(480, 270), frames=240, options={"preset": "ultrafast", "qp": "8", "g": "30"}))
     run = prepare(content)
