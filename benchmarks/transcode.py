@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 import av
 import av.filter
 
-from services.media.engine import sandbox
+from services.media.engine import forks, sandbox
 from services.media.engine.plan import Plan, Rendition, Wanted
 from services.media.engine.reader import FileSource
 from services.media.engine.segment import SegmentResult
@@ -146,7 +146,7 @@ def run_ours(path: Path, target: Path, size: int, workers: int = 2) -> Ours:
                 plan=plan, output=f"{size}p", results=results, audio=heard.audio, load=files.__getitem__, file=file
             )
     wall = time.perf_counter() - started
-    sandbox.stop()  # and its processor time is known
+    forks.stop()  # and its processor time is known
     return Ours(plan, results, heard, wall, max(done[0][1], heard_at), files)
 
 

@@ -203,6 +203,8 @@ def _our_digest() -> str:
 
 def _libraries(stage: Stage, architecture: str) -> Path:
     """Return a zip of the stage's libraries, compiled, made when its requirements have changed."""
+    if stage == "media":
+        _libraries("jobs", architecture)  # of which it has all, compiled once then
     digest = _libraries_digest(stage, architecture)
     path = CACHE / f"libraries-{digest}.zip"
     with _only_one("libraries-" + digest):
@@ -257,6 +259,7 @@ def _write(archive: zipfile.ZipFile, files: Iterable[tuple[str, Path]], *, ours:
             _write_bytes(archive, f"{name}c", _compiled(content, name, documented=False))
 
 
+@functools.cache  # most libraries are in two packages
 def _compiled(source: bytes, name: str, *, documented: bool = True) -> bytes:
     """Return a module's .pyc file, with its documentation or with nothing in its place.
 

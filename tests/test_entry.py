@@ -43,6 +43,7 @@ def _zappa_settings(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("event", DOORS, ids=lambda event: ",".join(event) or "nothing")
+@pytest.mark.usefixtures("database")
 def test_an_event_that_is_none_of_ours_is_refused(event):
     with pytest.raises(UnknownEvent):
         lambda_handler(event, None)

@@ -9,11 +9,12 @@ import errno
 import mmap
 import os
 import resource
+import select
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -236,6 +237,7 @@ def fork(connection: int, complaints: int, file: int | None = None) -> int:
     code = 1
     try:
         os.setsid()
+        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.dup2(complaints, sys.stderr.fileno())
         kept = sorted({0, 1, 2, connection} | ({file} if file is not None else set()))
@@ -250,30 +252,27 @@ def fork(connection: int, complaints: int, file: int | None = None) -> int:
 
 
 def template(control: socket.socket) -> None:
-    """Fork for `sandbox` until it is gone.
+    """Fork for `forks` until it is gone.
 
     A message is a number; with descriptors to begin a piece of work under it, without to kill that. How it ended is
     written to the last of the descriptors.
     """
     av.logging.set_level(av.logging.ERROR)
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # all is done below, one after another
     running: dict[int, tuple[int, int]] = {}
-
-    def tell_of_the_ended(*_: object) -> None:
-        for name, (process, told) in list(running.items()):
-            number, status = os.waitpid(process, os.WNOHANG)
-            if number:
-                del running[name]
-                with contextlib.suppress(OSError):  # nobody wants to know any more
-                    os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
-                os.close(told)
-
-    signal.signal(signal.SIGCHLD, tell_of_the_ended)
     while True:
-        content, descriptors, _, _ = socket.recv_fds(control, pipe.ORDER_BYTES, MOST_DESCRIPTORS)
-        if not content:
-            return
-        name = int(content)
-        with held(signal.SIGCHLD):
+        ready, _, _ = select.select([control.fileno(), woken], [], [])
+        if woken in ready:
+            os.read(woken, 4096)
+            _tell_of_the_ended(running)
+        if control.fileno() in ready:
+            content, descriptors, _, _ = socket.recv_fds(control, pipe.ORDER_BYTES, MOST_DESCRIPTORS)
+            if not content:
+                return
+            name = int(content)
             if descriptors:
                 *given, told = descriptors
                 running[name] = fork(*given), told
@@ -283,14 +282,14 @@ def template(control: socket.socket) -> None:
                 os.kill(running[name][0], signal.SIGKILL)
 
 
-@contextlib.contextmanager
-def held(kind: signal.Signals) -> Iterator[None]:
-    """Let a signal wait: no process ends before it is known, or is killed when its number is another's."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {kind})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {kind})
+def _tell_of_the_ended(running: dict[int, tuple[int, int]]) -> None:
+    for name, (process, told) in list(running.items()):
+        number, status = os.waitpid(process, os.WNOHANG)
+        if number:
+            del running[name]
+            with contextlib.suppress(OSError):  # nobody wants to know any more
+                os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
+            os.close(told)
 
 
 if __name__ == "__main__":

@@ -6,27 +6,22 @@ only by asking us, so its decoders need neither the network nor credentials.
 What a source or a `save` raises here comes out of the function as it is, and the child is ended.
 """
 
-import atexit
 import contextlib
-import itertools
 import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import NoneType
 from typing import IO
 
 from services.media.engine import pipe
 from services.media.engine.assemble import Load, in_order
 from services.media.engine.audio import TrackResult
+from services.media.engine.forks import fork
 from services.media.engine.limits import QUICK, USUAL, USUAL_LIMITS, Confinement, Limits
 from services.media.engine.media import Media
 from services.media.engine.plan import Plan, Wanted
@@ -36,9 +31,7 @@ from services.media.engine.segment import Progress, Save, SegmentResult
 from services.media.engine.tracks import TracksResult
 from services.media.engine.wire import Json, from_json, to_json
 
-_ROOT = Path(__file__).resolve().parents[3]
 _KEPT_COMPLAINT = 2000
-_PASSED_ENVIRONMENT = ("LD_LIBRARY_PATH",)
 
 
 def _nothing(done: int) -> None:
@@ -186,15 +179,15 @@ class _Child:
         ours, theirs = socket.socketpair()
         with ours, tempfile.TemporaryFile() as complaints:
             with theirs:
-                fork = _fork(theirs, complaints, *([self._file] if self._file else []))
+                child = fork(theirs, complaints, *([self._file] if self._file else []))
             try:
                 answer = self._serve(ours, request)
             except pipe.Nonsense as nonsense:
                 raise Refused(Reason.CRASHED, str(nonsense)) from nonsense
             except (pipe.Closed, BrokenPipeError, ConnectionResetError) as gone:
-                raise self._why_it_died(fork.wait(), complaints) from gone
+                raise self._why_it_died(child.wait(), complaints) from gone
             finally:
-                fork.end()
+                child.end()
         try:
             return from_json(kind, answer)
         except (TypeError, ValueError, KeyError) as nonsense:
@@ -254,118 +247,6 @@ class _Child:
         return Refused(Reason.CRASHED, f"exit {code}: {said.splitlines()[-1] if said else ''}")
 
 
-class _Template:
-    """The process that the children are forks of: it has loaded the engine, and sees nothing of any video."""
-
-    def __init__(self) -> None:
-        self._control, theirs = socket.socketpair()
-        self._names = itertools.count()
-        self.owner = os.getpid()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "services.media.engine.child", str(theirs.fileno())],
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether it lives, and was started by this process rather than by one that this is a fork of."""
-        return self.owner == os.getpid() and self._process.poll() is None
-
-    def fork(self, *files: IO[bytes] | socket.socket) -> "_Fork":
-        """Begin a piece of work that has the connection, the file for complaints, and perhaps one to write.
-
-        Raises:
-            OSError: the template has just died.
-        """
-        name = next(self._names)
-        ended, told = os.pipe()
-        try:
-            self._send(name, [*(file.fileno() for file in files), told])
-        except OSError:
-            os.close(ended)
-            raise
-        finally:
-            os.close(told)
-        return _Fork(self, name, ended)
-
-    def kill(self, name: int) -> None:
-        """End a piece of work, if it runs."""
-        with contextlib.suppress(OSError):
-            self._send(name, [])
-
-    def stop(self) -> None:
-        """End it, or let go of another process's."""
-        self._control.close()
-        if self.owner == os.getpid():
-            self._process.wait()
-
-    def _send(self, name: int, descriptors: list[int]) -> None:
-        socket.send_fds(self._control, [str(name).rjust(pipe.ORDER_BYTES).encode()], descriptors)
-
-
-class _Fork:
-    """A piece of work as we hold it."""
-
-    def __init__(self, template: _Template, name: int, ended: int) -> None:
-        self._template, self._name, self._ended = template, name, os.fdopen(ended, "rb")
-
-    def wait(self) -> int | None:
-        """Return the exit code, a signal's number below zero; None if the template died before it could tell."""
-        return int(self._ended.read() or 0) or None
-
-    def end(self) -> None:
-        """Kill it if it still runs, and wait until it is gone."""
-        with self._ended:
-            self._template.kill(self._name)
-            self._ended.read()
-
-
-_only_one = threading.Lock()
-_templates: list[_Template] = []
-
-
-def _template() -> _Template:
-    """Return this process's template, started when there is none."""
-    with _only_one:
-        if not (_templates and _templates[0].is_ours):
-            _stop()
-            _templates.append(_Template())
-        return _templates[0]
-
-
-def _fork(*files: IO[bytes] | socket.socket) -> _Fork:
-    """Begin a piece of work, by a new template if the one that was there has just died."""
-    try:
-        return _template().fork(*files)
-    except OSError:
-        stop()
-        return _template().fork(*files)
-
-
-@atexit.register
-def stop() -> None:
-    """End the template; the next piece of work starts another."""
-    with _only_one:
-        _stop()
-
-
-def _stop() -> None:
-    while _templates:
-        _templates.pop().stop()
-
-
 def is_file_name(name: str) -> bool:
     """Return whether it may name a file of a video: in a folder of its own at most, and never above."""
     return re.fullmatch(r"[a-zA-Z0-9_-]+(/[a-zA-Z0-9_-]+)?\.[a-z0-9]+", name) is not None
-
-
-def environment() -> dict[str, str]:
-    """Return what Python needs to find itself and us; none of our secrets."""
-    kept = {name: value for name, value in os.environ.items() if name in _PASSED_ENVIRONMENT}
-    return {**kept, "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, sys.path)]), "LC_ALL": "C.UTF-8"}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from services.media.engine import sandbox
+from services.media.engine import forks, sandbox
 from services.media.engine.limits import Confinement
 from services.media.engine.plan import Rendition, Wanted
 from services.media.engine.reader import FileSource
@@ -82,7 +82,7 @@ for reach in (lambda: open("/etc/passwd"), lambda: open("/tmp/made", "w"), lambd
 def test_child_has_none_of_our_environment(monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "hush")
 
-    assert sandbox.environment().keys() <= {"PYTHONPATH", "LC_ALL", "LD_LIBRARY_PATH"}
+    assert forks.environment().keys() <= {"PYTHONPATH", "LC_ALL", "LD_LIBRARY_PATH"}
 
 
 @pytest.mark.parametrize(
@@ -200,10 +200,18 @@ def test_killed_template_is_started_anew(run):
     assert template() != old
 
 
+def test_many_pieces_of_work_end_at_once(run):
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda number: transcode(run, number % 2), range(64)))
+
+    assert [result.frames for result in results] == [run.plan.segments[number % 2].frames for number in range(64)]
+    assert children() == []
+
+
 def test_template_ends_with_us():
     program = """
-from services.media.engine import sandbox
-print(sandbox._template()._process.pid)
+from services.media.engine import forks
+print(forks.template()._process.pid)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
 
