@@ -21,6 +21,7 @@ import pytest
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60
+ASSETS = 14
 
 
 def free_port() -> int:
@@ -110,11 +111,14 @@ class Demo:
             time.sleep(0.01)
 
     def wait_until_settled(self) -> None:
-        """Wait until the banks are imported and every account is worth something."""
+        """Wait until the banks are linked and imported and every account is worth something."""
         deadline = time.monotonic() + DEADLINE_S
-        while self.open_jobs() or self.net_worth()["missing"]:
+        while len(self.assets()) < ASSETS or self.open_jobs() or self.net_worth()["missing"]:
             assert time.monotonic() < deadline, self.get("/jobs")
             time.sleep(0.05)
+
+    def assets(self) -> list[dict]:
+        return self.get("/assets?limit=500")["items"]
 
     def open_jobs(self) -> list[dict]:
         return [job for state in ("queued", "running") for job in self.get(f"/jobs?state={state}")["items"]]
@@ -180,7 +184,7 @@ def test_server_starts_stops_and_mends(reachable_dir):
         demo.wait_until_settled()
         first = demo.net_worth()
         assert first["missing"] == 0
-        assert len(demo.get("/assets?limit=500")["items"]) == 14
+        assert len(demo.assets()) == ASSETS
         demo.process.send_signal(signal.SIGTERM)
         assert demo.process.wait(DEADLINE_S) == 0
     assert processes_in(data_dir) == []
