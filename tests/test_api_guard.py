@@ -24,6 +24,7 @@ from services.accounts import operations as accounts
 from services.core import api as core_api
 from services.core import queries as core
 from services.integration.sandbox.app import CLIENT_ID, SECRET
+from tenants.encryption import open_cipher
 from tenants.isolation import tenant
 from tenants.models import Membership, Tenant
 from tenants.permissions import Role
@@ -54,6 +55,8 @@ def households(django_db_blocker, admin, tmp_path_factory) -> Iterator[Household
     with django_db_blocker.unblock(), running_bank(tmp_path_factory.mktemp("bank") / "bank.sqlite3") as bank:
         one, two = make_tenant(), make_tenant()
         keys = {role: make_key(one, role) for role in Role}
+        for each in (one, two):
+            open_cipher(tenant_id=each.id)  # the first secret of a tenant makes its key, whichever operation that is
         with override_settings(PLAID_URL=bank.url, PLAID_CLIENT_ID=CLIENT_ID, PLAID_SECRET=SecretStr(SECRET)):
             yield Households(one, two, keys, _useless_keys(one), admin)
         for connection in connections.all(initialized_only=True):
