@@ -1,7 +1,6 @@
 PYTHON ?= python3
 PORT ?= 8000
-# One more than the cores of a small machine: a test in a browser, on the emulator or in a child waits half of its time.
-WORKERS ?= 3
+WORKERS ?= 2
 T ?= tests
 BIN := .venv/bin
 DEMO_CLUSTER := .data/postgres
@@ -38,7 +37,7 @@ format: setup ## Put the code into its one format, and mend what can be mended b
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-test: setup ## Run the tests, or those in T= (a path); in WORKERS=3 processes.
+test: setup ## Run the tests, or those in T= (a path); in WORKERS=2 processes.
 	@.ci/tools
 	$(BIN)/pytest -n $(WORKERS) --durations=10 -m "not long" $(T)
 
