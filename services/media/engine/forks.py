@@ -66,6 +66,7 @@ class Template:
         """End it, or let go of another process's."""
         self._control.close()
         if self.owner == os.getpid():
+            self._process.kill()  # a process that we forked may hold the other end open
             self._process.wait()
 
     def _send(self, name: int, descriptors: list[int]) -> None:

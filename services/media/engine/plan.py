@@ -15,6 +15,7 @@ FRAGMENT_SECONDS = 6
 SHORTEST_SEGMENT_SECONDS = 2
 LONGEST_SEGMENT_COST = 20.0
 ROUNDS = 4
+"""How many segments a worker takes one after another, unless one rule or another makes them longer."""
 SNAP = 0.25
 """Share of a segment's length within which a keyframe is near."""
 _READ_MARGIN_FRAMES = 4  # a decoder holds some back
