@@ -5,8 +5,6 @@ that sees nothing of any video, and each piece of work gets a fork of that.
 """
 
 import contextlib
-import errno
-import mmap
 import os
 import resource
 import select
@@ -26,6 +24,7 @@ import av.subtitles.subtitle
 from services.media.engine import pipe
 from services.media.engine.assemble import assemble
 from services.media.engine.audio import TrackResult
+from services.media.engine.confine import Memory, confine
 from services.media.engine.index import read_index
 from services.media.engine.inspection import inspect
 from services.media.engine.limits import Confinement, Limits
@@ -39,9 +38,6 @@ from services.media.engine.tracks import transcode_tracks
 from services.media.engine.wire import Json, from_json, to_json
 
 MOST_DESCRIPTORS = 4
-COMPLAINTS = 1 << 18
-HEADROOM = 16 << 20
-"""What an encoder asks for at once."""
 
 
 class Guard:
@@ -136,23 +132,6 @@ class SharedFile:
         """Leave the file open: it is the guarding process's."""
 
 
-def confine(confinement: Confinement, *, writes_file: bool = False) -> None:
-    """Give up what the work doesn't need: memory, processor time, core dumps, files that aren't open, sockets.
-
-    With no descriptor to be had, neither a file nor a socket can be opened, whatever a decoder is talked into.
-    """
-    memory = confinement.memory_mb << 20
-    free = os.dup(0)
-    os.close(free)
-    limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, memory), (resource.RLIMIT_NOFILE, free)]
-    if not writes_file:
-        limits.append((resource.RLIMIT_FSIZE, COMPLAINTS))  # what it says on stderr is a file of ours
-    for kind, most in limits:
-        resource.setrlimit(kind, (most, most))
-    # Not the same for both, or the end would be a SIGKILL, which says nothing.
-    resource.setrlimit(resource.RLIMIT_CPU, (confinement.cpu_seconds, confinement.cpu_seconds + 1))
-
-
 def _work(request: dict[str, Any], guard: Guard) -> object:
     tasks: dict[str, Callable[[dict[str, Any], Guard], object]] = {
         "inspect": lambda said, guard: inspect(_reader(said, guard), from_json(Limits, said["limits"])),
@@ -174,17 +153,6 @@ def _work(request: dict[str, Any], guard: Guard) -> object:
         "assemble": _assemble,
     }
     return tasks[request["task"]](request, guard)
-
-
-def _memory_is_short(error: av.FFmpegError) -> bool:
-    """Return whether the error came of that: an encoder that finds none names another reason, or none at all."""
-    if error.errno == errno.ENOMEM:
-        return True
-    try:
-        mmap.mmap(-1, HEADROOM).close()
-    except OSError:
-        return True
-    return False
 
 
 def _reader(request: dict[str, Any], guard: Guard) -> Reader:
@@ -214,18 +182,21 @@ def work(connection: socket.socket, file: int | None) -> None:
     guard = Guard(connection)
     request, _ = pipe.receive(connection)
     request["file"] = file
-    confine(from_json(Confinement, request["confinement"]), writes_file=file is not None)
+    memory, confinement = Memory(), from_json(Confinement, request["confinement"])
+    confine(confinement, writes_file=file is not None)
+    answer: dict[str, Json]
     try:
-        answer: dict[str, Json] = {"done": to_json(_work(request, guard))}
+        answer = {"done": to_json(_work(request, guard))}
     except Refused as refused:
         answer = {"refused": refused.reason.value, "detail": refused.detail}
     except MemoryError as error:
         answer = {"refused": Reason.TOO_MUCH_MEMORY.value, "detail": str(error)}
     except av.FFmpegError as error:
-        reason = Reason.TOO_MUCH_MEMORY if _memory_is_short(error) else Reason.DAMAGED
-        answer = {"refused": reason.value, "detail": str(error)}
+        answer = {"refused": Reason.DAMAGED.value, "detail": str(error)}
     except pipe.Closed:
         return
+    if memory.was_short(confinement.memory_mb):
+        answer = {"refused": Reason.TOO_MUCH_MEMORY.value, "detail": f"{confinement.memory_mb} MB"}
     pipe.send(connection, answer)
 
 

@@ -64,7 +64,7 @@ def transcode(run, number, *, source=None, save=None, **options):
 def test_confined_process_can_open_neither_files_nor_sockets():
     program = """
 import socket
-from services.media.engine.child import confine
+from services.media.engine.confine import confine
 from services.media.engine.limits import Confinement
 
 confine(Confinement())
@@ -104,7 +104,7 @@ def test_broken_limit_is_named(run, confinement, reason):
 def test_want_of_memory_is_called_that_wherever_it_shows(run):
     """While the source is read, in a decoder, in the encoder: nowhere is it the video's fault."""
     found: list[Reason | None] = []
-    for memory in range(100, 261, 8):
+    for memory in range(60, 401, 4):
         try:
             transcode(run, 0, confinement=Confinement(memory_mb=memory))
             found.append(None)
@@ -113,6 +113,24 @@ def test_want_of_memory_is_called_that_wherever_it_shows(run):
 
     assert set(found) == {Reason.TOO_MUCH_MEMORY, None}
     assert found == sorted(found, key=lambda reason: reason is None)
+
+
+def test_damage_beside_want_of_memory_is_not_believed():
+    """All memory may be free again when the work ends: what counts is how much it was at most."""
+    program = """
+import mmap
+from services.media.engine.confine import Memory, confine
+from services.media.engine.limits import Confinement
+
+memory = Memory()
+confine(Confinement(memory_mb=400))
+print(memory.was_short(400))
+mmap.mmap(-1, 350 << 20).close()
+print(memory.was_short(400))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_endless_work_is_ended_by_its_processor_time():
@@ -237,7 +255,7 @@ def test_fork_has_its_descriptors_and_no_other(run):
             each.result()
 
     sockets = [name for each in seen for name in each if name.startswith("socket:")]
-    assert [len(each) for each in seen] == [4, 4, 4]  # nothing to read, nothing to write, complaints, the connection
+    assert [len(each) for each in seen] == [5, 5, 5]  # nothing to read or write, complaints, the connection, its memory
     assert len(sockets) == len(set(sockets)) == 3
 
 
