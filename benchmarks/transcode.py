@@ -5,7 +5,8 @@ into one faststart MP4, in the threads that PyAV gives by default. `tuned` is th
 threads as libav likes, frame by frame: harder to beat, so it is reported beside the baseline. Ours plans, transcodes
 segments and sound in confined child processes, two at a time, and puts them together. All are measured with everything,
 from the start of a process on; rounds are interleaved, medians taken. Quality is SSIM against the source, frame by
-frame. The last line is JSON, of the size that did worst in each figure.
+frame; around cuts it is compared a second time with a run that has keyframes at the same places, since a keyframe is
+finer than what another run happens to have there. The last line is JSON, of the size that did worst in each figure.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 import av
 import av.filter
+from av.video.frame import PictureType
 
 from services.media.engine import forks, sandbox
 from services.media.engine.plan import Plan, Rendition, Wanted
@@ -79,8 +82,12 @@ def _graph(*filters: str):  # noqa: ANN202 - frames of either kind
             return
 
 
-def run_baseline(threads: str, source: str, target: str) -> None:
-    """Transcode the whole file in this process, in PyAV's default threads or in those of `tuned`."""
+def run_baseline(threads: str, source: str, target: str, keyframes: frozenset[int] = frozenset()) -> None:
+    """Transcode the whole file in this process, in PyAV's default threads or in those of `tuned`.
+
+    Args:
+        keyframes: numbers of frames that are made keyframes beside those of the encoder's own choice.
+    """
     with av.open(source) as given, av.open(target, "w", format="mp4", options={"movflags": "faststart"}) as made:
         video, audio = given.streams.video[0], given.streams.audio[0]
         if threads == "tuned":
@@ -93,9 +100,11 @@ def run_baseline(threads: str, source: str, target: str) -> None:
         sound = made.add_stream("aac", rate=48000, layout="stereo")
         sound.bit_rate = 128_000
         resampler = av.AudioResampler(format="fltp", layout="stereo", rate=48000, frame_size=1024)
+        number = -1
         for frame in given.decode(video, audio):
             if isinstance(frame, av.VideoFrame):
-                frame.pict_type = 0
+                number += 1
+                frame.pict_type = PictureType.I if number in keyframes else PictureType.NONE
                 made.mux(picture.encode(frame))
             else:
                 made.mux([packet for each in resampler.resample(frame) for packet in sound.encode(each)])
@@ -178,13 +187,15 @@ def similarities(source: Path, made: Path) -> tuple[list[float], list[Fraction]]
     return values, times
 
 
-def at_seams(plan: Plan, values: list[float]) -> list[float]:
-    """Return the values of frames near a cut."""
-    cuts, at = [], 0
-    for segment in plan.segments[:-1]:
-        at += segment.frames
-        cuts.append(at)
-    return [values[k] for cut in cuts for k in range(cut - SEAM_FRAMES, min(cut + SEAM_FRAMES, len(values)))]
+def cuts_of(plan: Plan) -> list[int]:
+    """Return the numbers of the frames that segments begin with, but for the first."""
+    return list(accumulate(segment.frames for segment in plan.segments[:-1]))
+
+
+def at_seams(plan: Plan, values: list[float]) -> float:
+    """Return the mean of the values of frames near a cut."""
+    near = [range(cut - SEAM_FRAMES, min(cut + SEAM_FRAMES, len(values))) for cut in cuts_of(plan)]
+    return statistics.mean(values[k] for numbers in near for k in numbers)
 
 
 def rounded(runs: dict[str, list[float]]) -> dict[str, list[float]]:
@@ -214,8 +225,9 @@ def measure(size: int, seconds: int, rounds: int) -> dict[str, float]:
             playable.append(run.first_playable / run.wall)
         sizes = plain.stat().st_size, mine.stat().st_size
         (plain_values, plain_times), (values, times) = similarities(source, plain), similarities(source, mine)
+        run_baseline("tuned", str(source), str(tuned), frozenset(cuts_of(run.plan)))
+        same_keyframes, _ = similarities(source, tuned)
     assert len(times) == len(plain_times) == sum(result.frames for result in run.results)
-    seams = statistics.mean(at_seams(run.plan, values)) - statistics.mean(at_seams(run.plan, plain_values))
     overall = statistics.mean(values) - statistics.mean(plain_values)
     wall = {name: statistics.median(each) for name, each in walls.items()}
     cpu = {name: statistics.median(each) for name, each in cpus.items()}
@@ -226,7 +238,8 @@ def measure(size: int, seconds: int, rounds: int) -> dict[str, float]:
         "cpu_ratio_tuned": cpu["ours"] / cpu["tuned"],
         "size_ratio": sizes[1] / sizes[0],
         "ssim_delta": overall,
-        "ssim_delta_seams": seams,
+        "ssim_delta_seams": at_seams(run.plan, values) - at_seams(run.plan, plain_values),
+        "ssim_delta_seams_same_keyframes": at_seams(run.plan, values) - at_seams(run.plan, same_keyframes),
         "bytes_ratio": sum(result.fetched_bytes for result in run.results) / source.stat().st_size,
         "first_playable_over_total": statistics.median(playable),
         "worker_memory_mb": max(result.memory_mb for result in [*run.results, run.tracks]),

@@ -16,7 +16,7 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from services.media.engine.reader import Reader
+from services.media.engine.reader import BLOCK, Reader
 from services.media.engine.refusal import Reason, Refused
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi"
@@ -65,7 +65,7 @@ def opened(
     if flags:
         options["fflags"] = flags
     reader.seek(0)
-    container = av.open(reader, "r", options=options, io_open=_refuse_to_open)
+    container = av.open(reader, "r", options=options, buffer_size=BLOCK, io_open=_refuse_to_open)
     try:
         yield container
     finally:

@@ -4,20 +4,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import accumulate, groupby, pairwise
+from itertools import groupby, pairwise
 
 from services.media.engine.cost import Costs
+from services.media.engine.cuts import Work, choose_cuts
 from services.media.engine.index import Index
 from services.media.engine.media import Media, Video
 
 KEYFRAME_SECONDS = 2
 FRAGMENT_SECONDS = 6
-SHORTEST_SEGMENT_SECONDS = 2
-LONGEST_SEGMENT_COST = 20.0
-ROUNDS = 4
-"""How many segments a worker takes one after another, unless one rule or another makes them longer."""
-SNAP = 0.25
-"""Share of a segment's length within which a keyframe is near."""
 _READ_MARGIN_FRAMES = 4  # a decoder holds some back
 
 
@@ -138,10 +133,16 @@ def make_plan(media: Media, index: Index, wanted: Wanted) -> Plan:
     """Return the plan: the shortest segments that are worth a worker's start, earliest first, of equal cost."""
     if not index.is_exact:
         return unsplit(cut_at(media, index, wanted, [0]))
-    outputs = choose_outputs(media.video, wanted.renditions)
-    cost = len(index.times) * _frame_cost(media.video, outputs, wanted.costs)
+    frame = _frame_cost(media.video, choose_outputs(media.video, wanted.renditions), wanted.costs)
+    work = Work(
+        parallel=wanted.parallel,
+        startup=wanted.startup_seconds,
+        frame=frame,
+        decoding=wanted.costs.decode_seconds(media.video),
+        sound=wanted.costs.sound_seconds(media),
+    )
     seconds = float((index.times[-1] - index.times[0]) * media.video.time_base)
-    return cut_at(media, index, wanted, _cuts(index, _shares(cost, seconds, wanted)))
+    return cut_at(media, index, wanted, choose_cuts(index, seconds, work))
 
 
 def cut_at(media: Media, index: Index, wanted: Wanted, cuts: list[int]) -> Plan:
@@ -188,35 +189,6 @@ def _size(video: Video, rendition: Rendition, width: Fraction, height: Fraction)
 def _even(length: Fraction) -> int:
     """Return the nearest even length; a whole odd one loses a line, which is sharper than scaling by a hair."""
     return max(2, 2 * (int(length) // 2 if length.denominator == 1 else round(length / 2)))
-
-
-def _shares(cost: float, seconds: float, wanted: Wanted) -> list[float]:
-    """Return the parts of the whole that the segments have.
-
-    Several rounds for each worker, unless segments would then be too short to be worth a start, or too long to be lost.
-    The first segment has half the length, so that playback begins early; so have the last ones when there is more than
-    one round, so that the workers end together.
-    """
-    each = min(LONGEST_SEGMENT_COST, max(cost / (ROUNDS * wanted.parallel), wanted.startup_seconds))
-    count = round(max(1.0, min(cost / each, seconds / SHORTEST_SEGMENT_SECONDS)))
-    if count < 3:
-        return [1 / count] * count
-    last = min(wanted.parallel, count // 3) if count > wanted.parallel else 0
-    lengths = [0.5] + [1.0] * (count - 1 - last) + [0.5] * last
-    return [length / sum(lengths) for length in lengths]
-
-
-def _cuts(index: Index, shares: list[float]) -> list[int]:
-    """Return the number of each segment's first frame: a keyframe when one is near, else the frame itself."""
-    keys = [bisect_left(index.times, key) for key in index.keys]
-    cuts = [0]
-    for before in accumulate(shares[:-1]):
-        ideal = round(before * len(index.times))
-        near = min(keys, key=lambda key: abs(key - ideal), default=ideal)
-        cut = near if abs(near - ideal) <= SNAP * max(shares) * len(index.times) else ideal
-        if cut > cuts[-1]:
-            cuts.append(cut)
-    return [cut for cut in cuts if cut < len(index.times)]
 
 
 def _segment(media: Media, index: Index, number: int, frames: tuple[int, int], frame_seconds: float) -> Segment:

@@ -1,5 +1,6 @@
 """Where videos are cut, and what the playlists say of the pieces."""
 
+import heapq
 from dataclasses import replace
 from fractions import Fraction
 
@@ -12,7 +13,7 @@ from services.media.engine.captions import CaptionResult
 from services.media.engine.index import Index, IndexDraft, read_index
 from services.media.engine.inspection import inspect
 from services.media.engine.limits import Limits
-from services.media.engine.media import Media
+from services.media.engine.media import Audio, Media
 from services.media.engine.plan import LADDER, Plan, Rendition, Wanted, make_plan, unsplit
 from services.media.engine.playlist import caption_playlist, master_playlist, picture_playlist, playable, sound_playlist
 from services.media.engine.reader import BLOCK, Reader
@@ -45,8 +46,8 @@ def seconds(plan: Plan) -> list[float]:
 @pytest.mark.parametrize(
     ("frames", "every", "wanted", "expected"),
     [
-        (1800, 60, Wanted((LADDER[1],)), [4.0, 10.0, 10.0, 8.0, 10.0, 8.0, 6.0, 4.0]),
-        (1800, 1800, Wanted((LADDER[1],)), [4.6, 9.2, 9.2, 9.2, 9.2, 9.2, 4.6, 4.6]),
+        (1800, 60, Wanted((LADDER[1],)), [4.0, 10.0, 10.0, 8.0, 10.0, 8.0, 6.2, 3.8]),
+        (1800, 1800, Wanted((LADDER[1],)), [4.6, 9.2, 9.2, 9.2, 9.2, 9.2, 7.2, 2.1]),
         (90, 60, Wanted((LADDER[1],)), [3.0]),
         (30, 30, Wanted((LADDER[1],)), [1.0]),
         (1, 1, Wanted((LADDER[1],)), [0.0]),
@@ -59,6 +60,30 @@ def test_pieces_are_equal_but_the_first_and_where_workers_end_the_last(frames, e
     plan = make_plan(media_of(), index_of(frames, every), wanted)
 
     assert seconds(plan) == expected
+
+
+def ends(plan: Plan, wanted: Wanted) -> list[float]:
+    """Return when each worker will have nothing more to do: each takes the next segment when it is free."""
+    free = [0.0] * wanted.parallel
+    for work in (wanted.costs.sound_seconds(plan.media), *(segment.cost for segment in plan.segments)):
+        heapq.heapreplace(free, free[0] + wanted.startup_seconds + work)
+    return sorted(free)
+
+
+@pytest.mark.parametrize("tracks", [0, 1, 3])
+@pytest.mark.parametrize("parallel", [2, 3, 5])
+@pytest.mark.parametrize("every", [1, 30, 60, 120, 250, 4500])
+def test_all_workers_end_at_the_same_time(every, parallel, tracks):
+    """But for what is less than a start, or than decoding what is before a cut: then they wait for a keyframe."""
+    sound = Audio(1, "aac", 48000, 2, Fraction(0), "", "")
+    media = replace(media_of(), audio=(sound,) * tracks, duration=Fraction(150))
+    wanted = Wanted((LADDER[1],), parallel=parallel)
+
+    plan = make_plan(media, index_of(4500, every), wanted)
+
+    share = wanted.costs.decode_seconds(media.video) / (plan.cost / 4500)
+    first, *_, last = ends(plan, wanted)
+    assert last - first <= wanted.startup_seconds + 2 * (1 + share * every) * plan.cost / 4500
 
 
 @given(st.integers(1, 5000), st.integers(1, 400), st.integers(1, 200), st.floats(0, 10))
