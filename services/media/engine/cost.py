@@ -1,13 +1,22 @@
-"""What work costs, from measurements; a caller with a history of jobs may fit its own."""
+"""What work costs, by benchmarks/transcode_costs.py; a caller with a history of jobs may fit its own."""
 
 from dataclasses import dataclass
 
 from services.media.engine.media import Media, Video
 
-DECODE = {"h264": 4.0, "hevc": 6.0, "vp9": 5.0, "av1": 6.0, "libdav1d": 6.0, "mpeg2video": 2.5, "mpeg4": 3.0}
-_DECODE_OTHER = 8.0
-ENCODE = {"ultrafast": 7.0, "superfast": 11.0, "veryfast": 19.0, "faster": 28.0, "fast": 40.0, "medium": 50.0}
-"""Milliseconds of one core per million pixels; libx264 at crf 23, one thread (benchmarks/transcode.py)."""
+DECODE = {
+    "h264": (0.8, 80.0),
+    "hevc": (1.1, 110.0),
+    "vp9": (1.0, 100.0),
+    "av1": (0.7, 100.0),
+    "libdav1d": (0.7, 100.0),
+    "mpeg2video": (0.3, 14.0),
+    "mpeg4": (0.5, 15.0),
+}
+"""Milliseconds of one core per million pixels and per megabyte: where there are many bits, they cost the most."""
+_DECODE_OTHER = (1.1, 50.0)
+ENCODE = {"ultrafast": 4.0, "superfast": 13.0, "veryfast": 14.0, "faster": 23.0, "fast": 26.0, "medium": 34.0}
+"""Milliseconds of one core per million pixels; libx264 at crf 23, one thread."""
 SOUND = 0.022
 """Seconds of one core per second of a sound track, decoded and made into AAC."""
 
@@ -19,9 +28,10 @@ class Costs:
     decode: float = 1.0
     encode: float = 1.0
 
-    def decode_seconds(self, video: Video) -> float:
-        """Return the processor time of decoding one frame."""
-        return self.decode * DECODE.get(video.codec, _DECODE_OTHER) * 1e-9 * video.width * video.height
+    def decode_seconds(self, video: Video, size: float) -> float:
+        """Return the processor time of decoding one frame of so many bytes."""
+        pixels, bytes_ = DECODE.get(video.codec, _DECODE_OTHER)
+        return self.decode * 1e-9 * (pixels * video.width * video.height + bytes_ * size)
 
     def encode_seconds(self, width: int, height: int, preset: str) -> float:
         """Return the processor time of scaling and encoding one frame of this size."""

@@ -133,12 +133,12 @@ def make_plan(media: Media, index: Index, wanted: Wanted) -> Plan:
     """Return the plan: the shortest segments that are worth a worker's start, earliest first, of equal cost."""
     if not index.is_exact:
         return unsplit(cut_at(media, index, wanted, [0]))
-    frame = _frame_cost(media.video, choose_outputs(media.video, wanted.renditions), wanted.costs)
+    decoding, encoding = _frame_costs(media.video, index, wanted)
     work = Work(
         parallel=wanted.parallel,
         startup=wanted.startup_seconds,
-        frame=frame,
-        decoding=wanted.costs.decode_seconds(media.video),
+        frame=decoding + encoding,
+        decoding=decoding,
         sound=wanted.costs.sound_seconds(media),
     )
     seconds = float((index.times[-1] - index.times[0]) * media.video.time_base)
@@ -148,15 +148,17 @@ def make_plan(media: Media, index: Index, wanted: Wanted) -> Plan:
 def cut_at(media: Media, index: Index, wanted: Wanted, cuts: list[int]) -> Plan:
     """Return the plan whose segments begin at the frames of these numbers, the first of which is 0."""
     outputs = choose_outputs(media.video, wanted.renditions)
-    cost = _frame_cost(media.video, outputs, wanted.costs)
+    cost = sum(_frame_costs(media.video, index, wanted))
     pieces = enumerate(pairwise([*cuts, len(index.times)]))
     segments = tuple(_segment(media, index, number, frames, cost) for number, frames in pieces)
     return Plan(media, outputs, segments, is_exact=True, fragment_seconds=_longest_fragment(media.video, index))
 
 
-def _frame_cost(video: Video, outputs: tuple[Output, ...], costs: Costs) -> float:
-    made = sum(costs.encode_seconds(each.width, each.height, each.rendition.preset) for each in outputs)
-    return costs.decode_seconds(video) + made
+def _frame_costs(video: Video, index: Index, wanted: Wanted) -> tuple[float, float]:
+    """Return what decoding a frame costs, and making all outputs of it, in the mean."""
+    outputs = choose_outputs(video, wanted.renditions)
+    made = sum(wanted.costs.encode_seconds(each.width, each.height, each.rendition.preset) for each in outputs)
+    return wanted.costs.decode_seconds(video, sum(index.sizes) / len(index.sizes)), made
 
 
 def unsplit(plan: Plan) -> Plan:

@@ -9,7 +9,7 @@ from typing import Protocol, Self, override
 from services.media.engine.refusal import Reason, Refused
 
 BLOCK = 64 * 1024
-LARGEST_READ = 16 * BLOCK
+LARGEST_READ = 64 * BLOCK
 KEPT_BLOCKS, KEPT_HEADER_BLOCKS = 128, 1024
 
 
@@ -47,7 +47,7 @@ class FileSource:
 class Reader(io.RawIOBase):
     """A seekable file over a source, read in blocks.
 
-    A read that follows the one before fetches twice as much as that did, up to 1 MiB, but never beyond `useful_until`:
+    A read that follows the one before fetches twice as much as that did, up to 4 MiB, but never beyond `useful_until`:
     few requests in a long run, and few bytes too many around a seek. The last 8 MiB are kept.
 
     With `blank`, what isn't kept reads as zeros and is never fetched: enough for a container whose header lists
