@@ -81,15 +81,18 @@ def _ending_together(index: Index, cuts: list[int], work: Work) -> list[int]:
     while (end := (sum(free) + left) / len(free)) <= free[-1] + work.startup and len(free) > 1:
         free.pop()  # who is at work nearly as long has had its last segment
     ideals = accumulate((end - each) / work.frame for each in free[:-1])
-    keys = _keys(index)
-    moved = [_at_key_when_dearer_within(keys, round(begin + ideal), work) for ideal in ideals]
+    free_places = [*_keys(index), len(index.times)]
+    moved = [_where_it_costs_least(free_places, round(begin + ideal), work) for ideal in ideals]
     return sorted({*kept, begin, *(cut for cut in moved if begin < cut < len(index.times))})
 
 
-def _at_key_when_dearer_within(keys: list[int], ideal: int, work: Work) -> int:
-    """Return the nearest keyframe when the wait for it takes less than decoding what is before the ideal cut."""
-    near = min(keys, key=lambda key: abs(key - ideal), default=ideal)
-    before = keys[max(0, bisect_right(keys, ideal) - 1)] if keys else 0
+def _where_it_costs_least(free_places: list[int], ideal: int, work: Work) -> int:
+    """Return the nearest place that costs no decoding, if a worker waits less for it than decoding for the ideal takes.
+
+    Such places are keyframes, and the end: then there is no cut.
+    """
+    near = min(free_places, key=lambda place: abs(place - ideal))
+    before = free_places[max(0, bisect_right(free_places, ideal) - 1)]
     return near if abs(near - ideal) * work.frame <= (ideal - before) * work.decoding else ideal
 
 

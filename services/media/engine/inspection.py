@@ -89,15 +89,18 @@ def _inspect(reader: Reader, limits: Limits) -> Media:
             for stream in container.streams.subtitles
         )
         container_name = container.format.name
+        indexed = "mp4" in container_name
         duration = Fraction(container.duration or 0, 1_000_000)
     return Media(
         container=container_name,
         size=reader.size,
         duration=max(duration, Fraction(0)),
-        indexed="mp4" in container_name,
+        indexed=indexed,
         makes_times=makes_times,
         video=_video(reader, makes_times=makes_times, limits=limits),
-        audio=tuple(track for each in audio if (track := _audio(reader, each, makes_times=makes_times))),
+        audio=tuple(
+            track for each in audio if (track := _audio(reader, each, makes_times=makes_times, probes=not indexed))
+        ),
         captions=captions,
     )
 
@@ -171,9 +174,9 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
     raise Refused(Reason.NO_FRAMES)
 
 
-def _audio(reader: Reader, index: int, *, makes_times: bool) -> Audio | None:
+def _audio(reader: Reader, index: int, *, makes_times: bool, probes: bool) -> Audio | None:
     """Return the track; None when nothing can be heard. Opened afresh: seeking to 0 lands on the first key picture."""
-    with opened(reader, makes_times=makes_times) as container:
+    with opened(reader, makes_times=makes_times, probes=probes) as container:
         stream = container.streams[index]
         if not isinstance(stream, AudioStream):
             return None

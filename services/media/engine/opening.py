@@ -61,7 +61,7 @@ def opened(
         "max_streams": str(_PROBED_STREAMS),
     }
     if not probes:
-        options["probesize"] = "32"
+        options |= {"probesize": "32", "skip_frame": "all"}  # or the first packet would be decoded all the same
     if flags:
         options["fflags"] = flags
     reader.seek(0)

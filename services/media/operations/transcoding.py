@@ -21,6 +21,7 @@ from services.media import queries
 from services.media.jobs import ASSEMBLE, MAKE_POSTER, MAKE_SEGMENT, MAKE_TRACKS, PREPARE
 from services.media.models import Rendition, Segment, Video, VideoState
 from tenants import audit
+from tenants.models import Tenant
 
 _SUCCEEDED = "succeeded"
 _KINDS = [kind.name for kind in (PREPARE, MAKE_TRACKS, MAKE_POSTER, MAKE_SEGMENT, ASSEMBLE)]
@@ -38,11 +39,17 @@ class NotToBeTriedAgain(DomainError):
     code = "not_to_be_tried_again"
 
 
+def hold_allowance() -> None:
+    """Let nobody else count the tenant's videos, or what is done of them at once, before the transaction ends."""
+    Tenant.objects.select_for_update(no_key=True).get()
+
+
 def hold_working() -> dict[UUID, Video]:
     """Return the tenant's videos that are being worked on, none of which changes before the transaction ends.
 
     In the order of their ids, since several hold several. What they share is how much may be done at once.
     """
+    hold_allowance()
     working = Video.objects.select_for_update(no_key=True, of=("self",)).filter(state=VideoState.WORKING)
     return {video.id: video for video in working.filter(deleted_at__isnull=True).order_by("id")}
 

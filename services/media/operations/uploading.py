@@ -12,7 +12,7 @@ from services.core import operations as core_operations
 from services.core import queries as core
 from services.media import queries
 from services.media.models import Video, VideoState
-from services.media.operations.transcoding import advance, hold_working
+from services.media.operations.transcoding import advance, hold_allowance, hold_working
 from tenants import audit
 from tenants.isolation import tenant
 
@@ -93,6 +93,7 @@ def add_video(*, facts: VideoFacts, at: dt.datetime) -> Video:
         TooManyVideos: there are as many as there may be.
     """
     _require_valid(facts)
+    hold_allowance()
     if queries.list_videos().count() >= (most := queries.allowed().max_videos):
         raise TooManyVideos(f"There are {most} videos, and more can't be kept. Delete one first.")
     video = Video.objects.create(**asdict(facts), created_at=at)

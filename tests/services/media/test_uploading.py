@@ -1,8 +1,10 @@
 """A file that comes in: announced, sent in parts, interrupted, taken into work; and what isn't taken."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connections
 
 from fatfire.kit.storage import ObjectMissing, storage
 from services.core.models import Asset
@@ -153,6 +155,29 @@ def test_only_so_many_videos_are_kept(home):
 
         with pytest.raises(operations.TooManyVideos, match="There are 1 videos"):
             make_video(portfolio)
+
+
+def test_of_two_videos_at_once_no_more_are_kept_than_may_be(home):
+    with tenant(home.id):
+        Allowance.objects.create(max_videos=1)
+        portfolio = make_portfolio()
+        other = make_portfolio()
+
+    def add_other():
+        try:
+            with tenant(home.id):
+                make_video(other)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with tenant(home.id):
+            make_video(portfolio)
+            adding = pool.submit(add_other)
+            with pytest.raises(TimeoutError):
+                adding.result(0.3)  # it waits
+        with pytest.raises(operations.TooManyVideos):
+            adding.result(10)
 
 
 def test_video_is_about_what_is_in_its_portfolio(home):
