@@ -22,7 +22,15 @@ FILES: Mapping[Stage, Sequence[str]] = {
     "jobs": ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:ListBucket"),
     "media": ("s3:GetObject", "s3:ListBucket", "s3:PutObject"),
 }
-NETWORK = ("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces")
+NETWORK = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+)
+"""What AWS asks of a role whose function is in a network. Source: AWS Lambda, Developer Guide, permissions of VPCs."""
 # Actions that can be granted on nothing narrower than everything, and what for.
 # Source: AWS, Service Authorization Reference.
 UNNARROWED = dict.fromkeys(NETWORK, "Lambda reaches our network by an interface that it makes as the function's role")

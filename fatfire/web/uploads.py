@@ -58,7 +58,7 @@ def parts(request: HttpRequest, video_id: UUID) -> JsonResponse:
         return JsonResponse({"error": "That file can't be sent."}, status=422)
     try:
         upload = operations.begin_upload(
-            tenant_id=principal_of(request).tenant_id, video_id=video_id, at=now(), **form.cleaned_data
+            tenant_id=principal_of(request).tenant_id, video_id=video_id, **form.cleaned_data
         )
     except StorageUnavailable:
         return JsonResponse({"error": _UNREACHABLE}, status=503)

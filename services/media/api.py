@@ -68,7 +68,6 @@ def begin_upload(request: HttpRequest, video_id: UUID, body: FileIn) -> UploadOu
         video_id=video_id,
         file_name=body.file_name,
         size=body.size,
-        at=now(),
     )
     return UploadOut.of(upload)
 

@@ -117,7 +117,7 @@ def update_video(*, video_id: UUID, facts: VideoFacts, at: dt.datetime) -> Video
     return queries.get_video(video_id=video_id)
 
 
-def begin_upload(*, tenant_id: UUID, video_id: UUID, file_name: str, size: int, at: dt.datetime) -> Upload:
+def begin_upload(*, tenant_id: UUID, video_id: UUID, file_name: str, size: int) -> Upload:
     """Say which file is to be sent, and return what of it is missing. Outside of a block.
 
     Repeatable: the same file again goes on from where it was; another one begins anew, and one that the storage has

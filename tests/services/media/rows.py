@@ -37,7 +37,7 @@ def make_video(portfolio: Portfolio | None = None, **said: Any) -> Video:
 
 def send(tenant_id: UUID, video_id: UUID, content: bytes, *, name: str = "walk.mp4") -> None:
     """Send the whole file in parts, as a browser does."""
-    upload = operations.begin_upload(tenant_id=tenant_id, video_id=video_id, file_name=name, size=len(content), at=AT)
+    upload = operations.begin_upload(tenant_id=tenant_id, video_id=video_id, file_name=name, size=len(content))
     for part in upload.to_send:
         put_part(part.url, content[part.start : part.start + part.size])
 

@@ -35,7 +35,7 @@ def video(home) -> Video:
 
 
 def begin(video, *, name="walk.mp4", size=SIZE):
-    return operations.begin_upload(tenant_id=video.tenant_id, video_id=video.id, file_name=name, size=size, at=AT)
+    return operations.begin_upload(tenant_id=video.tenant_id, video_id=video.id, file_name=name, size=size)
 
 
 def complete(video):
@@ -123,7 +123,7 @@ REFUSED = {
     "it is too large": (operations.FileTooLarge, lambda v: begin(v, size=2001)),
     "another tenant's": (
         Video.DoesNotExist,
-        lambda v: operations.begin_upload(tenant_id=make_tenant().id, video_id=v.id, file_name="x", size=1, at=AT),
+        lambda v: operations.begin_upload(tenant_id=make_tenant().id, video_id=v.id, file_name="x", size=1),
     ),
 }
 
