@@ -21,7 +21,7 @@ from tests.workers.transports import Memory, Transport
 from workers.runner import OPERATIONS
 
 TRANSPORTS = ("memory", "sqs", "lambda")
-QUICK_POINTS = {"memory": 5, "sqs": 3, "lambda": 3}
+QUICK_POINTS = {"memory": 4, "sqs": 2, "lambda": 2}
 
 
 def on_transports(*, engine: bool) -> pytest.MarkDecorator:
