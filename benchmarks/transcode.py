@@ -50,10 +50,10 @@ def make_source(size: int, seconds: int) -> Path:
         return path
     WORK.mkdir(parents=True, exist_ok=True)
     width, height = SIZES[size]
-    pictures = _graph(
+    pictures = generated(
         f"testsrc2=size={width}x{height}:rate={RATE}:duration={seconds}", "noise=alls=4:allf=t", "format=yuv420p"
     )
-    sounds = _graph(f"sine=frequency=440:beep_factor=4:sample_rate=48000:duration={seconds}:samples_per_frame=1024")
+    sounds = generated(f"sine=frequency=440:beep_factor=4:sample_rate=48000:duration={seconds}:samples_per_frame=1024")
     options = {"preset": "superfast", "crf": "20", "g": "120", "bf": "3"}
     with av.open(str(path.with_suffix(".part")), "w", format="mp4") as target:
         picture = target.add_stream("libx264", rate=RATE, options=options)
@@ -70,7 +70,8 @@ def make_source(size: int, seconds: int) -> Path:
     return path
 
 
-def _graph(*filters: str):  # noqa: ANN202 - frames of either kind
+def generated(*filters: str):  # noqa: ANN201 - frames of either kind
+    """Yield the frames that a row of filters makes, the first of which is their source."""
     graph = av.filter.Graph()
     nodes = [graph.add(*(part for part in each.partition("=")[::2] if part)) for each in filters]
     nodes.append(graph.add("abuffersink" if filters[0].startswith("sine") else "buffersink"))

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import av
-import av.filter
+
+from benchmarks.transcode import generated
 
 FRAMES, WIDTH, HEIGHT = 90, 1280, 720
 MEGAPIXELS = WIDTH * HEIGHT / 1e6
@@ -28,19 +29,6 @@ ENCODERS = {
     "mpeg4": ("mpeg4", {}, "b", ("40000000", "4000000")),
 }
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium")
-
-
-def pictures() -> list[av.VideoFrame]:
-    """Return moving patterns with some grain."""
-    graph = av.filter.Graph()
-    nodes = [
-        graph.add("testsrc2", f"size={WIDTH}x{HEIGHT}:rate=30:duration={FRAMES / 30}"),
-        graph.add("noise", "alls=4:allf=t"),
-        graph.add("format", "yuv420p"),
-        graph.add("buffersink"),
-    ]
-    graph.link_nodes(*nodes).configure()
-    return [graph.vpull() for _ in range(FRAMES)]
 
 
 def encode(path: Path, encoder: str, options: dict[str, str], frames: list[av.VideoFrame]) -> float:
@@ -71,7 +59,8 @@ def decode(path: Path) -> tuple[float, float]:
 
 def main() -> None:
     """Measure and print."""
-    frames = pictures()
+    patterns = f"testsrc2=size={WIDTH}x{HEIGHT}:rate=30:duration={FRAMES / 30}"
+    frames = list(generated(patterns, "noise=alls=4:allf=t", "format=yuv420p"))
     figures: dict[str, dict[str, list[float]]] = {"decode": {}, "encode": {}}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "video")

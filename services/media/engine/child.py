@@ -57,7 +57,7 @@ class Guard:
         try:
             pipe.send(self._connection, message)
             return pipe.receive(self._connection)[1]
-        except Exception as failure:
+        except Exception as failure:  # whichever it is, and it goes on
             self._failure = failure
             raise
 
