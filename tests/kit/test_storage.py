@@ -70,6 +70,7 @@ def test_file_is_kept_read_listed_and_deleted(kept):
     assert files.read(KEY) == CONTENT
     assert files.read_range(KEY, 250, 10) == CONTENT[250:260]
     assert files.read_range(KEY, len(CONTENT) - 4, 100) == CONTENT[-4:]
+    assert files.read_range(KEY, len(CONTENT), 100) == b""
     assert [(each.key, each.size) for each in files.list_files("a-tenant/")] == [
         (KEY, len(CONTENT)), ("a-tenant/b/480p.mp4", 5),
     ]  # fmt: skip

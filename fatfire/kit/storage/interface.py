@@ -98,7 +98,7 @@ class Storage(Protocol):
         """
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
-        """Return `length` bytes from `start` on; fewer where the file ends.
+        """Return `length` bytes from `start` on; fewer where the file ends, none where it has ended before.
 
         Raises:
             ObjectMissing: it isn't there.

@@ -145,9 +145,16 @@ class Bucket:
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Return a range."""
-        with _talking():
-            given = self._s3.get_object(Bucket=self._name, Key=key, Range=f"bytes={start}-{start + length - 1}")
-            content: bytes = given["Body"].read()
+        from botocore.exceptions import ClientError
+
+        try:
+            with _talking():
+                given = self._s3.get_object(Bucket=self._name, Key=key, Range=f"bytes={start}-{start + length - 1}")
+                content: bytes = given["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "InvalidRange":  # it begins where the file has ended
+                return b""
+            raise
         return content
 
     def read(self, key: str) -> bytes:
