@@ -139,12 +139,13 @@ def _prepare_mail(*, request_id: UUID, progress: Progress, at: dt.datetime) -> S
             return None
         secret = secrets.token_urlsafe(32)
         facts: dict[str, Any] = {"digest": digest_of(secret), "created_at": at, "expires_at": at + VALID_FOR}
+        wants_console = f"{asked.next_path}/".startswith(CONSOLE)
+        next_path = asked.next_path if user.is_operator or not wants_console else "/"  # who else finds nothing there
         token, is_new = SignInToken.objects.get_or_create(
-            request=asked, defaults={"user": user, "next_path": asked.next_path, **facts}
+            request=asked, defaults={"user": user, "next_path": next_path, **facts}
         )
         if not is_new and not SignInToken.objects.filter(id=token.id, used_at__isnull=True).update(**facts):
             return None  # used in this very moment
-        wants_console = f"{asked.next_path}/".startswith(CONSOLE)
         into_console = user.is_operator and (wants_console or not Membership.objects.filter(user=user).exists())
         return SignInMail(user.email, secret, into_console)  # where the person wants mail, and not what was typed
 

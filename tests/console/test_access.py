@@ -297,6 +297,16 @@ def test_operator_who_comes_to_the_consoles_host_gets_into_the_console(two_hosts
     assert browser.get("/admin/").status_code == 200
 
 
+def test_member_who_comes_to_the_consoles_host_gets_to_their_pages(two_hosts, home):
+    link = link_for(MEMBER, "console.example.com")
+    browser = Client(headers={"Host": "app.example.com"})
+    came = browser.post(link.removeprefix(SITE))
+
+    assert link.startswith(f"{SITE}/sign-in/")
+    assert came.headers["Location"] == "/"
+    assert browser.get("/").status_code == 200
+
+
 def test_the_sites_host_knows_nothing_of_the_console(two_hosts, home, monkeypatch):
     monkeypatch.delitem(settings.DATABASES, "operator")  # whose process has no such role
 
