@@ -109,7 +109,6 @@ class Visit:
 def visit(context: BrowserContext, address: str, act: Callable[[Page], None] | None = None) -> Iterator[Visit]:
     """Open a page of the context at the address, and do what the person does there."""
     page = context.new_page()
-    page.set_default_timeout(30_000)
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
     seen = Visit(page)
     _listen(page, seen)

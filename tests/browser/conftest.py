@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.core import mail
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from fatfire.kit.clock import local_date, now
 from fatfire.kit.serving import Server
@@ -27,8 +27,9 @@ from tests.sign_in import send_links
 
 # pytest-playwright keeps an event loop in this thread, where Django would refuse to query.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium-headless-shell") or shutil.which("chromium")
 EMAIL = "owner@home.example"
+expect.set_options(timeout=30_000)  # as long as Playwright waits for anything else
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     for item in items:
         if "/browser/" in str(item.path):
-            item.add_marker(pytest.mark.skip(reason="no Chromium: apt-get install chromium"))
+            item.add_marker(pytest.mark.skip(reason="no Chromium: apt-get install chromium-headless-shell"))
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +48,7 @@ def base_url() -> None:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
-    assert CHROMIUM, "no Chromium: apt-get install chromium"
+    assert CHROMIUM, "no Chromium: apt-get install chromium-headless-shell"
     nowhere = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
     args = [
@@ -96,7 +97,6 @@ def watch(page: Page) -> list[str]:
 @pytest.fixture
 def page(page: Page) -> Iterator[Page]:
     """Return a page that fails its test when anything is wrong with it."""
-    page.set_default_timeout(10_000)
     wrong = watch(page)
     yield page
     assert wrong == []

@@ -1,6 +1,7 @@
 """Linking a bank as a person does it: through the bank's own page, and back; with scripts and without."""
 
 import pytest
+from playwright.sync_api import expect
 
 from fatfire.kit.clock import local_date, now
 from services.core.models import Portfolio
@@ -37,7 +38,7 @@ def choose(page, account, action):
 def approve(page):
     """Approve on the bank's page, come back and finish."""
     page.get_by_role("heading", name="Link a bank").wait_for()
-    assert page.get_by_label(WATTLE.name).is_checked()
+    expect(page.get_by_label(WATTLE.name)).to_be_checked()
     page.get_by_role("button", name="Approve").click()
     page.get_by_role("heading", name="Welcome back from the bank").wait_for()
 
@@ -49,6 +50,7 @@ def finish(page):
 
 def net_worth(page, site):
     page.goto(f"{site}/net-worth")
+    page.get_by_role("heading", name="History").wait_for()
     return page.locator(".stat .big").first.inner_text()
 
 
@@ -77,11 +79,10 @@ def test_bank_is_linked_read_renamed_and_removed(site, bank, home, page, sign_in
     page.get_by_text(f"Up to date: {WATTLE.name}").wait_for()
     page.locator(".tag", has_text="Linked").wait_for()
     assert page.evaluate("window.kept")  # without loading the page again
-    rows = page.locator(".accounts tbody tr")
-    assert rows.count() > 1
-    assert page.locator(".toast[hx-get]").count() == 0  # nothing asks any more
+    expect(page.locator(".accounts tbody tr")).to_have_count(4)
+    expect(page.locator(".toast[hx-get]")).to_have_count(0)  # nothing asks any more
     page.get_by_role("button", name="Dismiss").click()
-    assert page.locator(".toast").count() == 0
+    expect(page.locator(".toast")).to_have_count(0)
 
     page.get_by_role("button", name="Refresh data").click()
     page.get_by_text(f"Waiting to read: {WATTLE.name}").wait_for()
@@ -116,7 +117,6 @@ def test_bank_is_linked_read_renamed_and_removed(site, bank, home, page, sign_in
 def test_all_works_without_scripts(site, bank, home, browser, browser_context_args, sign_in, run_jobs):
     context = browser.new_context(**{**browser_context_args, "java_script_enabled": False, "viewport": PHONE})
     page = context.new_page()
-    page.set_default_timeout(10_000)
     wrong = watch(page)
 
     sign_in(page)
@@ -167,11 +167,11 @@ def test_bank_is_found_while_one_types_and_chosen_by_keyboard(site, bank, home, 
     page.goto(f"{site}/link-to-bank")
     require_good(page, require_accessible)
     search = page.get_by_label("Bank's name")
-    assert page.evaluate("document.activeElement.id") == "q"
+    expect(search).to_be_focused()
 
     search.press_sequentially("seq")
     page.locator("#found", has_text="1 bank found").wait_for(state="attached")
-    assert page.locator(".banks .cut").all_inner_texts() == [SEQUOIA.name]
+    expect(page.locator(".banks .cut")).to_have_text([SEQUOIA.name])
     search.fill("no such bank")
     page.get_by_text("No bank here has").wait_for()
     require_good(page, require_accessible)
@@ -182,13 +182,12 @@ def test_bank_is_found_while_one_types_and_chosen_by_keyboard(site, bank, home, 
     page.keyboard.press("Enter")
 
     page.get_by_role("heading", name="Link a bank").wait_for()
-    assert page.get_by_label(SEQUOIA.name).is_checked()
+    expect(page.get_by_label(SEQUOIA.name)).to_be_checked()
 
 
 def test_bank_is_found_without_scripts(site, bank, home, browser, browser_context_args, sign_in):
     context = browser.new_context(**{**browser_context_args, "java_script_enabled": False})
     page = context.new_page()
-    page.set_default_timeout(10_000)
     sign_in(page)
 
     page.goto(f"{site}/link-to-bank")
@@ -196,7 +195,7 @@ def test_bank_is_found_without_scripts(site, bank, home, browser, browser_contex
     page.get_by_role("button", name="Search").click()
     page.wait_for_url("**/link-to-bank?q=sequoia")
 
-    assert page.locator(".banks .cut").all_inner_texts() == [SEQUOIA.name]
+    expect(page.locator(".banks .cut")).to_have_text([SEQUOIA.name])
     context.close()
 
 
@@ -254,7 +253,7 @@ def test_currency_is_chosen_and_twice_linked_banks_are_counted_once(
     finish(page)
     run_jobs()
     page.get_by_text("Linked already.").wait_for()
-    assert page.get_by_text("4 accounts at 1 bank.").is_visible()
+    expect(page.get_by_text("4 accounts at 1 bank.")).to_be_visible()
     require_good(page, require_accessible)
     page.get_by_role("link", name="Remove this link").click()
     page.get_by_role("button", name="Remove bank").click()
@@ -280,13 +279,13 @@ def test_good_news_leaves_unless_it_is_read(site, bank, home, read, page, sign_i
 
     said.hover()
     page.clock.run_for(9000)
-    assert said.is_visible()
+    expect(said).to_be_visible()
     page.get_by_role("button", name="Dismiss").focus()
     page.mouse.move(5, 5)
     page.clock.run_for(9000)
-    assert said.is_visible()
+    expect(said).to_be_visible()
     page.get_by_role("link", name="Link to bank").focus()
     page.clock.run_for(7000)
-    assert said.is_visible()
+    expect(said).to_be_visible()
     page.clock.run_for(2000)
-    assert said.count() == 0
+    expect(said).to_have_count(0)

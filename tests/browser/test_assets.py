@@ -1,5 +1,9 @@
 """Portfolios and what is kept by hand, as a person meets them."""
 
+import re
+
+from playwright.sync_api import expect
+
 from tests.browser.conftest import watch
 from tests.factories import make_tenant
 
@@ -30,7 +34,7 @@ def test_house_counts_once_the_job_ran(site, database, page, sign_in, run_jobs):
     page.get_by_text("House in Marrickville added").wait_for()
     run_jobs()
     page.get_by_role("link", name="Net worth").click()
-    assert page.locator(".stat .big").first.inner_text() == "$715,000.00"
+    expect(page.locator(".stat .big").first).to_have_text("$715,000.00")
 
     page.get_by_role("link", name="Property & other").click()
     page.get_by_role("link", name="House in Marrickville").click()
@@ -42,9 +46,9 @@ def test_house_counts_once_the_job_ran(site, database, page, sign_in, run_jobs):
     run_jobs()
 
     page.goto(f"{site}/net-worth")
-    assert page.locator(".stat .big").first.inner_text() == "$785,000.50"
+    expect(page.locator(".stat .big").first).to_have_text("$785,000.50")
     page.goto(f"{site}/portfolios")
-    assert page.locator("tbody .num").inner_text() == "$785,000.50"
+    expect(page.locator("tbody .num")).to_have_text(["$785,000.50"])
 
 
 def test_bad_amount_is_explained_beside_the_field(site, home, browser, browser_context_args, sign_in):
@@ -59,9 +63,9 @@ def test_bad_amount_is_explained_beside_the_field(site, home, browser, browser_c
 
     field = page.get_by_label("Value in AUD")
     words = "Enter an amount such as 1,234.50, with commas only between thousands."
-    page.get_by_text(words).wait_for()
-    assert (field.get_attribute("aria-invalid"), field.input_value()) == ("true", "12,40o")
-    assert page.locator(f"#{field.get_attribute('aria-describedby').split()[0]}").inner_text() == words
+    expect(field).to_have_accessible_description(re.compile(re.escape(words)))
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_value("12,40o")
     assert [each for each in wrong if "422" not in each] == []  # the refusal itself, which the browser notes too
     context.close()
 
@@ -70,7 +74,6 @@ def test_all_works_without_scripts(site, database, browser, browser_context_args
     make_tenant(slug="home")
     context = browser.new_context(**{**browser_context_args, "java_script_enabled": False})
     page = context.new_page()
-    page.set_default_timeout(10_000)
     wrong = watch(page)
 
     sign_in(page)

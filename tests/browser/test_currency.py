@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from playwright.sync_api import expect
 
 from fatfire.kit.clock import local_date, now
 from services.core.models import Portfolio
@@ -34,28 +35,25 @@ def test_currency_changes_cards_chart_and_table(site, home, rates, page, sign_in
     require_accessible(page)
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.value") == "EUR"
+    expect(page.get_by_role("button", name="EUR Euro")).to_be_focused()
     page.keyboard.press("Escape")
-    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    expect(menu).to_be_focused()
     menu.click()
     page.get_by_role("button", name="USD").click()
 
     page.wait_for_url("**/net-worth?range=1m")  # where htmx had gone
-    assert page.locator(".stat .big").all_inner_texts() == ["US$393,489.20", "US$586,737.74", "\u2212US$193,248.54"]
+    expect(page.locator(".stat .big")).to_have_text(["US$393,489.20", "US$586,737.74", "\u2212US$193,248.54"])
     chart = page.locator("[data-chart]")
     chart.focus()
     chart.press("ArrowLeft")
     said = "Portfolio US$245,795.75, Assets US$366,586.09, Debts \u2212US$120,790.34"
-    assert said in chart.locator("[data-say]").inner_text()
+    expect(chart.locator("[data-say]")).to_contain_text(said)
     page.locator(".as-table summary").click()
-    assert (
-        page.locator(".as-table tbody tr")
-        .first.inner_text()
-        .endswith("\tUS$393,489.20\tUS$586,737.74\t\u2212US$193,248.54")
-    )
+    newest = page.locator(".as-table tbody tr").first.locator("td")
+    expect(newest).to_have_text(["US$393,489.20", "US$586,737.74", "\u2212US$193,248.54"])
     page.get_by_text("Shown in USD, converted at the daily rates").wait_for()
     page.goto(site)
-    assert page.locator(".stat .big").all_inner_texts() == ["US$586,737.74", "\u2212US$193,248.54"]
+    expect(page.locator(".stat .big")).to_have_text(["US$586,737.74", "\u2212US$193,248.54"])
     require_accessible(page)
 
 
@@ -78,9 +76,9 @@ def test_estimated_days_and_what_needs_attention(site, home, rates, page, sign_i
     page.goto(f"{site}/net-worth")
     chart = page.locator("[data-chart]")
     chart.press("End")
-    assert " (estimated): Portfolio" in chart.locator("[data-say]").inner_text()
+    expect(chart.locator("[data-say]")).to_contain_text(" (estimated): Portfolio")
     chart.press("ArrowLeft")
-    assert "estimated" not in chart.locator("[data-say]").inner_text()
+    expect(chart.locator("[data-say]")).not_to_contain_text("estimated")
     page.goto(site)
     page.get_by_role("link", name="Hooli wants a new sign-in").click()
     page.wait_for_url("**/accounts#bank-*")
@@ -96,9 +94,9 @@ def test_page_updates_itself_once_the_history_is_worked_out(site, home, rates, p
     page.get_by_text("Currency and time zone saved").wait_for()
     page.goto(f"{site}/net-worth")
     page.get_by_text("The history is being worked out again").wait_for()
-    assert page.locator(".stat .big").first.inner_text() == "US$393,489.20"
+    expect(page.locator(".stat .big").first).to_have_text("US$393,489.20")
 
     run_jobs()
 
     page.get_by_text("The history is being worked out again").wait_for(state="detached")
-    assert page.locator(".stat .big").first.inner_text() == "US$393,489.20"
+    expect(page.locator(".stat .big").first).to_have_text("US$393,489.20")

@@ -1,6 +1,7 @@
 """A video, as a person meets it: sent in parts, worked on piece by piece, watched before it is whole and afterwards."""
 
 import pytest
+from playwright.sync_api import expect
 
 from fatfire.kit.clock import now
 from fatfire.kit.serving import Server
@@ -87,7 +88,7 @@ def test_video_is_sent_made_and_watched(site, home, page, sign_in, small_parts, 
     run_due()
     page.get_by_role("heading", name="Ready").wait_for()
     page.reload()
-    assert page.locator("video source").get_attribute("type") == "video/mp4"
+    expect(page.locator("video source")).to_have_attribute("type", "video/mp4")
     seconds, width, height = played(page)
     assert (round(seconds, 1), width, height) == (6.1, 320, 180)
     page.get_by_role("link", name="Property & other").click()
@@ -155,7 +156,6 @@ def test_upload_goes_on_after_the_connection_was_lost(site, home, browser, brows
 def test_upload_works_without_scripts(site, home, browser, browser_context_args, sign_in):
     context = browser.new_context(**{**browser_context_args, "java_script_enabled": False})
     page = context.new_page()
-    page.set_default_timeout(10_000)
     wrong = watch(page)
     sign_in(page)
     announce(page, "Garage")
@@ -180,4 +180,4 @@ def test_file_that_is_no_video_is_refused_with_the_reason(site, home, page, sign
     run_due()
 
     page.get_by_text("The file isn't a video that can be read.").wait_for()
-    assert page.get_by_role("button", name="Try again").count() == 0
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)

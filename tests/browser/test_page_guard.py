@@ -7,7 +7,7 @@ is seen; and whole without scripts. That the guard would find a fault is shown b
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, expect
 
 from tests.browser import catalogue, planted
 from tests.browser.catalogue import Look, left_over, looks, missing, urls
@@ -158,7 +158,7 @@ def test_skip_link_is_reached_and_leads_past_the_menu(world, context_of):
     with visit(context_of("owner", scripts=True), f"{world.url}/accounts") as seen:
         seen.page.set_viewport_size(SIZES["desk"])
         seen.page.keyboard.press("Tab")
-        assert seen.page.evaluate("document.activeElement.textContent") == "Skip to content"
+        expect(seen.page.get_by_role("link", name="Skip to content")).to_be_focused()
         seen.page.keyboard.press("Enter")
         seen.page.keyboard.press("Tab")
-        assert seen.page.evaluate("document.activeElement.closest('main') !== null")
+        expect(seen.page.locator("main :focus")).to_have_count(1)

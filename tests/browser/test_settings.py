@@ -1,6 +1,9 @@
 """The settings as a person meets them, and what choosing a locale does to the other pages."""
 
+import re
+
 import pytest
+from playwright.sync_api import expect
 
 from services.core.models import Asset
 from tenants.isolation import operator, tenant
@@ -17,6 +20,11 @@ def guest(home):
     with operator():
         guest = User.objects.create(email="zoe@home.example", name="Zoe")
         Membership.objects.create(tenant=home, user=guest, role=Role.VIEWER)
+
+
+def exactly(text):
+    """Return a pattern of that text alone, whose spaces are those in it: a text itself is compared with any space."""
+    return re.compile(f"^{re.escape(text)}$")
 
 
 def choose_german(page, site):
@@ -36,25 +44,21 @@ def test_locale_is_that_of_text_chart_and_tooltip(site, home, page, sign_in):
 
     page.goto(f"{site}/net-worth?range=all")
 
-    assert page.locator(".stat .big").all_inner_texts() == [
-        f"491.861,49{NB}AU$",
-        f"733.422,17{NB}AU$",
-        f"\u2212241.560,68{NB}AU$",
-    ]
-    assert page.locator(".stat .change").first.inner_text().endswith(f"+66,87{NB}%")
-    assert page.locator(".y-labels text").all_text_contents() == ["0", "200.000", "400.000", "600.000", "800.000"]
-    labels = page.locator(".x-labels text").all_text_contents()
-    assert any(label.startswith(("Jan. 20", "Juli 20")) for label in labels), labels
+    amounts = [exactly(f"{amount}{NB}AU$") for amount in ("491.861,49", "733.422,17", "\u2212241.560,68")]
+    expect(page.locator(".stat .big")).to_have_text(amounts)
+    expect(page.locator(".stat .change").first).to_have_text(re.compile(rf"\+66,87{NB}%\s*$"))
+    expect(page.locator(".y-labels text")).to_have_text(["0", "200.000", "400.000", "600.000", "800.000"])
+    expect(page.locator(".x-labels text", has_text=re.compile(r"^(Jan\.|Juli) 20")).first).to_be_visible()
     chart = page.locator("[data-chart]")
     chart.focus()
     chart.press("End")
-    said = chart.locator("[data-say]").inner_text()
     day = page.locator(".as-table tbody th").first.text_content()
-    assert said == (f"{day}: Portfolio 491.861,49{NB}AU$, Assets 733.422,17{NB}AU$, Debts \u2212241.560,68{NB}AU$")
     assert day.count(".") == 2
+    said = f"{day}: Portfolio 491.861,49{NB}AU$, Assets 733.422,17{NB}AU$, Debts \u2212241.560,68{NB}AU$"
+    expect(chart.locator("[data-say]")).to_have_text(exactly(said))
     page.locator(".plot").hover(position={"x": 1, "y": 100})
-    assert page.locator(".tip b").nth(1).inner_text().endswith(f",17{NB}AU$")
-    assert page.locator(".tip p").inner_text().count(".") == 2
+    expect(page.locator(".tip b").nth(1)).to_have_text(re.compile(rf",17{NB}AU\$$"))
+    expect(page.locator(".tip p")).to_have_text(re.compile(r"^\d+\.\d+\.\d+$"))
 
 
 def test_amount_is_typed_as_it_is_shown(site, home, page, sign_in):
@@ -67,7 +71,7 @@ def test_amount_is_typed_as_it_is_shown(site, home, page, sign_in):
     page.get_by_role("button", name="Save value").click()
 
     page.get_by_text("Value saved").wait_for()
-    assert page.locator("td.strong").first.inner_text() == f"1.234.567,89{NB}AU$"
+    expect(page.locator("td.strong").first).to_have_text(exactly(f"1.234.567,89{NB}AU$"))
 
 
 def test_another_browser_is_signed_out(site, home, page, browser, browser_context_args, sign_in):
@@ -78,15 +82,12 @@ def test_another_browser_is_signed_out(site, home, page, browser, browser_contex
         sign_in(page)
         page.goto(f"{site}/settings/security")
         rows = page.locator("tbody tr")
-        assert [text.split("\n")[0] for text in rows.all_inner_texts()] == [
-            "Chrome on Linux this one",
-            "Safari on an iPhone",
-        ]
+        expect(rows).to_have_text([re.compile("Chrome on Linux\\s+this one"), re.compile("Safari on an iPhone")])
 
         page.get_by_role("button", name="Sign out Safari on an iPhone").click()
 
         page.get_by_text("That browser is signed out").wait_for()
-        assert rows.count() == 1
+        expect(rows).to_have_count(1)
         other.reload()
         other.wait_for_url("**/sign-in")
         page.reload()
@@ -144,7 +145,7 @@ def test_settings_work_without_scripts(site, home, browser, browser_context_args
         page.get_by_text("Enter a name.").wait_for()
         page.get_by_label("Name").fill("Spreadsheet")
         page.get_by_role("button", name="Create key").click()
-        assert page.get_by_label("Spreadsheet").input_value().startswith("ff_")
+        expect(page.get_by_label("Spreadsheet")).to_have_value(re.compile("^ff_"))
         page.get_by_role("link", name="I have copied it").click()
         page.get_by_role("link", name="Revoke Spreadsheet").click()
         page.get_by_role("button", name="Revoke key").click()
