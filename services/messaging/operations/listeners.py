@@ -28,6 +28,8 @@ _failed: dict[str, float] = {}
 TICKET_FOR = dt.timedelta(seconds=30)
 CONNECTED_FOR = dt.timedelta(hours=2)
 """How long API Gateway keeps a connection open at most. Source: API Gateway quotas for WebSocket APIs."""
+CONNECTING_FOR = dt.timedelta(seconds=29)
+"""How long API Gateway waits for `$connect`, and calls the connection gone. Source: its quotas, integration timeout."""
 PATIENCE_S = 2
 """How long a nudge may take: what it is about is done already, and the worker has other things to do."""
 QUIET_S = 30.0
@@ -107,8 +109,9 @@ def nudge(*, tenant_id: UUID, message: Mapping[str, str], at: dt.datetime) -> in
         logger.warning("not_nudged", reason=type(error).__name__)
         _failed[endpoint] = time.monotonic()
     if gone:
-        with tenant(tenant_id):
-            Listener.objects.filter(connection_id__in=gone).delete()
+        with tenant(tenant_id):  # but not who is only about to come
+            connected = at + CONNECTED_FOR - CONNECTING_FOR
+            Listener.objects.filter(connection_id__in=gone, expires_at__lt=connected).delete()
     return told
 
 

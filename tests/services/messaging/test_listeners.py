@@ -161,8 +161,16 @@ def test_connection_that_is_gone_is_forgotten_and_others_are_told(home, gateway)
         listen(home, each)
     gateway.gone = {"c2"}
 
-    assert nudge(tenant_id=home.id, message={"job": "42"}, at=AT) == 2
+    assert nudge(tenant_id=home.id, message={"job": "42"}, at=AT + dt.timedelta(seconds=30)) == 2
     assert sorted(listeners(home)) == ["c1", "c3"]
+
+
+def test_connection_that_only_begins_is_called_gone_and_not_forgotten(home, gateway):
+    listen(home, "c1")
+    gateway.gone = {"c1"}
+
+    assert nudge(tenant_id=home.id, message={"job": "42"}, at=AT + dt.timedelta(seconds=28)) == 0
+    assert listeners(home) == ["c1"]
 
 
 def test_broken_gateway_is_no_error(home, gateway):
