@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from infra.system import Stage, System
 
-CONNECTIONS: dict[Stage, int] = {"web": 1, "console": 2, "jobs": 2, "media": 2, "migrate": 1}
+CONNECTIONS: dict[Stage, int] = {"web": 1, "console": 2, "jobs": 2, "media": 1, "migrate": 1}
 """How many connections one running copy of a stage's function keeps: one a role (app_tenant, app_operator, owner)."""
 
 VERSIONS = 2

@@ -27,7 +27,7 @@ SECRETS: Mapping[Stage, tuple[str, ...]] = {
     "web": ("DATABASE_URL", "SECRET_KEY", "PLAID_SECRET"),
     "console": ("DATABASE_URL", "DATABASE_OPERATOR_URL", "SECRET_KEY", "PLAID_SECRET"),
     "jobs": ("DATABASE_URL", "DATABASE_OPERATOR_URL", "SECRET_KEY", "PLAID_SECRET", "MAIL_URL"),
-    "media": ("DATABASE_URL", "DATABASE_OPERATOR_URL", "SECRET_KEY"),
+    "media": ("DATABASE_URL", "SECRET_KEY"),
     "migrate": ("DATABASE_OWNER_URL", "SECRET_KEY"),
 }
 
