@@ -1,13 +1,15 @@
 """Videos and their files go: asked for by a person, with their portfolio, or since they were kept for long enough."""
 
+import contextlib
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import batched
 from uuid import UUID
 
+from django.db import OperationalError
 from django.db.models import Q, QuerySet
 
-from fatfire.kit.storage import storage
+from fatfire.kit.storage import StorageUnavailable, storage
 from services.jobs import operations as jobs
 from services.jobs.operations import Progress
 from services.media import queries
@@ -69,8 +71,10 @@ def tidy(*, original_days: int, upload_days: int, progress: Progress, at: dt.dat
 
     Raises:
         StorageUnavailable: try again later.
+        ExceptionGroup: of what nobody expected, after all else was done.
     """
     done = {"advanced": 0, "uploads": 0, "originals": 0, "pieces": 0}
+    unexpected: list[Exception] = []
     idle = Video.objects.filter(deleted_at__isnull=True)
     worked_on = idle.filter(state=VideoState.WORKING)
     unsent = idle.filter(state=VideoState.UPLOADING, created_at__lt=at - dt.timedelta(days=upload_days))
@@ -80,24 +84,29 @@ def tidy(*, original_days: int, upload_days: int, progress: Progress, at: dt.dat
     is_given_up = Q(state__in=[VideoState.FAILED, VideoState.CANCELLED], original_deleted_at__isnull=False)
     in_pieces = idle.filter(is_whole | is_given_up, pieces_deleted_at__isnull=True)
     for tenant_id in _tenants_of(worked_on):
-        with tenant(tenant_id):
+        with _kept(unexpected), tenant(tenant_id):
             advance_all(at=at)
         done["advanced"] += 1
         _report(progress, done)
     for tenant_id, video_id in _found(unsent):
-        with tenant(tenant_id):
+        with _kept(unexpected), tenant(tenant_id):
             for video in unsent.filter(id=video_id).select_for_update(no_key=True):
                 _let_go(video, at=at)
         done["uploads"] += 1
         _report(progress, done)
     for tenant_id, video_id in _found(ended):
-        _delete_and_mark(tenant_id, video_id, ended, at=at, column="original_deleted_at", which=_is_original)
+        with _kept(unexpected):
+            _delete_and_mark(tenant_id, video_id, ended, at=at, column="original_deleted_at", which=_is_original)
         done["originals"] += 1
         _report(progress, done)
     for tenant_id, video_id in _found(in_pieces):
-        _delete_and_mark(tenant_id, video_id, in_pieces, at=at, column="pieces_deleted_at", which=_is_piece)
+        with _kept(unexpected):
+            _delete_and_mark(tenant_id, video_id, in_pieces, at=at, column="pieces_deleted_at", which=_is_piece)
         done["pieces"] += 1
         _report(progress, done)
+    if unexpected:
+        msg = "some videos could not be tidied"
+        raise ExceptionGroup(msg, unexpected)
     return done
 
 
@@ -118,6 +127,17 @@ def delete_strays(*, progress: Progress, at: dt.datetime) -> int:
             progress.report(deleted, note="Looking for files of nobody")
         deleted += files.delete([key for key, owner in owners.items() if owner not in there])
     return deleted
+
+
+@contextlib.contextmanager
+def _kept(unexpected: list[Exception]) -> Iterator[None]:
+    """Keep what nobody expects of one video, so that the others have their turn; what hits all goes on at once."""
+    try:
+        yield
+    except (StorageUnavailable, OperationalError):
+        raise
+    except Exception as error:  # noqa: BLE001 - it is raised at the end
+        unexpected.append(error)
 
 
 def _let_go(video: Video, *, at: dt.datetime) -> None:

@@ -11,7 +11,7 @@ from services.media import operations, playback, queries
 from services.media.jobs import PREPARE, TIDY
 from services.media.models import Video, VideoState
 from tenants.isolation import operator, tenant
-from tests.factories import AT
+from tests.factories import AT, make_tenant
 from tests.services.media import jobs
 from tests.services.media.rows import arrived, clip, files_of, make_video, send
 from workers import tasks  # noqa: F401  # registers the operations
@@ -61,6 +61,43 @@ def test_what_is_old_goes_and_what_was_left_goes_on(home):
         assert not playback.has_playlist(video=ready)
         assert sorted(Job.objects.values_list("kind", flat=True)) == ["media.delete_video", "media.prepare_video"]
     assert files_of(home.id) == ["480p.mp4", "original"]  # that of the one that is being worked on
+
+
+@pytest.fixture
+def no_jobs_for(admin):
+    """Return what lets the database refuse every new job of a tenant, with an error that nobody expects."""
+
+    def refuse(owner):
+        admin.execute(
+            "CREATE FUNCTION refuse_job() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'planted'; END $$"
+        )
+        admin.execute(
+            "CREATE TRIGGER refuse_job BEFORE INSERT ON jobs_job FOR EACH ROW "
+            f"WHEN (NEW.tenant_id = '{owner.id}') EXECUTE FUNCTION refuse_job()"
+        )
+
+    yield refuse
+    admin.execute("DROP FUNCTION refuse_job CASCADE")
+
+
+def test_trouble_of_one_tenant_does_not_keep_the_others_waiting(home, no_jobs_for, caplog):
+    first, second = sorted((home, make_tenant()), key=lambda each: each.id)
+    for each in (first, second):
+        arrived(each.id, clip())
+        with tenant(each.id):
+            Job.objects.all().delete()
+    no_jobs_for(first)
+    with operator():
+        job_id = enqueue(kind=TIDY, at=AT).id
+
+    assert advance(job_id=job_id, tenant_id=None, now=lambda: AT)
+
+    with tenant(second.id):
+        assert Job.objects.get().kind == PREPARE.name
+    with operator():
+        tidying = Job.objects.get(id=job_id)
+    assert (tidying.state, tidying.error_code) == ("failed", "internal_error")
+    assert "planted" in caplog.text
 
 
 @pytest.mark.parametrize("state", [VideoState.FAILED, VideoState.CANCELLED])
