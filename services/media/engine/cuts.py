@@ -12,7 +12,7 @@ LONGEST_COST = 20.0
 ROUNDS = 4
 """How many segments a worker takes one after another, unless one rule or another makes them longer."""
 SNAP = 0.25
-"""Share of a segment's length within which a keyframe is near."""
+"""Share of the longest segment within which a keyframe is near."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,32 @@ class Work:
     """All sound, which one worker makes before anything else."""
 
 
+@dataclass(frozen=True)
+class _Video:
+    frames: int
+    keys: list[int]
+    """The numbers of the keyframes."""
+
+    def nearest_key(self, frame: int) -> int:
+        """Return the number of the nearest keyframe; the beginning's where there is none."""
+        place = bisect_left(self.keys, frame)
+        return min(self.keys[max(0, place - 1) : place + 1], key=lambda key: abs(key - frame), default=0)
+
+    def decoded_before(self, cut: int) -> int:
+        """Return how many frames are decoded only to begin there."""
+        place = bisect_right(self.keys, cut)
+        return cut - (self.keys[place - 1] if place else 0) if cut < self.frames else 0
+
+
 def choose_cuts(index: Index, seconds: float, work: Work) -> list[int]:
     """Return the number of each segment's first frame, 0 first, for a video so many seconds long."""
-    return _ending_together(index, _cuts(index, _shares(len(index.times) * work.frame, seconds, work)), work)
+    video = _Video(len(index.times), [bisect_left(index.times, key) for key in index.keys])
+    cuts = _cuts(video, _shares(video.frames * work.frame, seconds, work))
+    if len(cuts) <= work.parallel:
+        return cuts  # one round: there is nothing to make up for
+    tails = range(max(1, len(cuts) - work.parallel * 3 // 2), len(cuts))
+    ways = [cuts, *(_ending_together(video, cuts[:kept], cuts[kept], work) for kept in tails)]
+    return min(ways, key=lambda way: max(_free_after(video, way, video.frames, work)))
 
 
 def _shares(cost: float, seconds: float, work: Work) -> list[float]:
@@ -51,51 +74,45 @@ def _shares(cost: float, seconds: float, work: Work) -> list[float]:
     return [length / sum(lengths) for length in lengths]
 
 
-def _cuts(index: Index, shares: list[float]) -> list[int]:
-    """Return the number of each segment's first frame: a keyframe when one is near, else the frame itself."""
-    keys = _keys(index)
+def _cuts(video: _Video, shares: list[float]) -> list[int]:
+    """Return the number of each segment's first frame: that of a keyframe when one is near, else the frame itself."""
     cuts = [0]
     for before in accumulate(shares[:-1]):
-        ideal = round(before * len(index.times))
-        near = min(keys, key=lambda key: abs(key - ideal), default=ideal)
-        cut = near if abs(near - ideal) <= SNAP * max(shares) * len(index.times) else ideal
+        ideal = round(before * video.frames)
+        key = video.nearest_key(ideal)
+        cut = key if abs(key - ideal) <= SNAP * max(shares) * video.frames else ideal
         if cut > cuts[-1]:
             cuts.append(cut)
-    return [cut for cut in cuts if cut < len(index.times)]
+    return [cut for cut in cuts if cut < video.frames]
 
 
-def _ending_together(index: Index, cuts: list[int], work: Work) -> list[int]:
-    """Return the cuts, those between each worker's last segments moved so that all are expected to end at once.
-
-    A worker takes the next segment when it is free. With one round there is nothing to make up for.
-    """
-    last = min(work.parallel, len(cuts) // 3)
-    if len(cuts) <= work.parallel or last < 2:
-        return cuts
-    kept, begin = cuts[:-last], cuts[-last]
-    free = [0.0] * work.parallel
-    for took in (work.sound, *((end - start) * work.frame for start, end in pairwise([*kept, begin]))):
-        heapq.heapreplace(free, free[0] + work.startup + took)
-    free = sorted(free)[:last]
-    left = (len(index.times) - begin) * work.frame
+def _ending_together(video: _Video, kept: list[int], begin: int, work: Work) -> list[int]:
+    """Return the kept cuts, and such from `begin` on that all workers are expected to end at once."""
+    free = sorted(_free_after(video, kept, begin, work))
+    left = (video.frames - begin) * work.frame
     while (end := (sum(free) + left) / len(free)) <= free[-1] + work.startup and len(free) > 1:
         free.pop()  # who is at work nearly as long has had its last segment
     ideals = accumulate((end - each) / work.frame for each in free[:-1])
-    free_places = [*_keys(index), len(index.times)]
-    moved = [_where_it_costs_least(free_places, round(begin + ideal), work) for ideal in ideals]
-    return sorted({*kept, begin, *(cut for cut in moved if begin < cut < len(index.times))})
+    moved = [_where_it_costs_least(video, round(begin + ideal), work) for ideal in ideals]
+    return sorted({*kept, begin, *(cut for cut in moved if begin < cut < video.frames)})
 
 
-def _where_it_costs_least(free_places: list[int], ideal: int, work: Work) -> int:
-    """Return the nearest place that costs no decoding, if a worker waits less for it than decoding for the ideal takes.
+def _free_after(video: _Video, cuts: list[int], end: int, work: Work) -> list[float]:
+    """Return when each worker has ended, if the last of the segments goes to `end`: who is free takes the next."""
+    free = [0.0] * work.parallel
+    heapq.heapreplace(free, work.startup + work.sound)
+    for cut, next_cut in pairwise([*cuts, end]):
+        took = (next_cut - cut) * work.frame + video.decoded_before(cut) * work.decoding
+        heapq.heapreplace(free, free[0] + work.startup + took)
+    return free
 
-    Such places are keyframes, and the end: then there is no cut.
+
+def _where_it_costs_least(video: _Video, ideal: int, work: Work) -> int:
+    """Return where a segment ends: there, at a keyframe, or at the video's end, where no cut is.
+
+    What workers wait for each other is weighed against what one decodes before the cut.
     """
-    near = min(free_places, key=lambda place: abs(place - ideal))
-    before = free_places[max(0, bisect_right(free_places, ideal) - 1)]
-    return near if abs(near - ideal) * work.frame <= (ideal - before) * work.decoding else ideal
-
-
-def _keys(index: Index) -> list[int]:
-    """Return the numbers of the keyframes."""
-    return [bisect_left(index.times, key) for key in index.keys]
+    return min(
+        (ideal, video.nearest_key(ideal), video.frames),
+        key=lambda place: abs(place - ideal) * work.frame + video.decoded_before(place) * work.decoding,
+    )
