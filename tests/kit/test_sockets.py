@@ -40,9 +40,9 @@ def say(sockets, connection, words=b"hello"):
 def test_connection_is_told_and_heard_and_ends(sockets, function):
     with connect(f"{sockets.url}?ticket=good%20one") as client:
         assert say(sockets, function.connection).status_code == 200
-        assert client.recv(timeout=5) == "hello"
+        assert client.recv(timeout=20) == "hello"
         client.send("ping")
-        client.ping().wait(5)
+        client.ping().wait(20)
     sockets.close()
 
     assert function.events == [("CONNECT", None), ("MESSAGE", "ping"), ("DISCONNECT", None)]

@@ -144,7 +144,7 @@ def test_retry_comes_by_a_delayed_message(queues, owner):
 
     assert queues.pass_on(lambda_handler) == []
     assert step_of(owner, job_id).state == State.QUEUED
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 20
     while step_of(owner, job_id).state != State.SUCCEEDED:
         assert time.monotonic() < deadline
         queues.pass_on(lambda_handler)

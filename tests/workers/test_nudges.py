@@ -80,7 +80,7 @@ def run(home, kind):
 
 def told(client):
     """Return all that was said, in order: what was said before it is there before the answer to our ping."""
-    client.ping().wait(5)
+    client.ping().wait(20)
     said = []
     while True:
         try:

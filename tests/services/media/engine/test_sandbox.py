@@ -233,7 +233,7 @@ print(forks.template()._process.pid)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while (left := Path(f"/proc/{done.stdout.strip()}").exists()) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not left
