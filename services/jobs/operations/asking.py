@@ -39,7 +39,7 @@ def enqueue(
 ) -> Job:
     """Queue work in the open scope, and tell a worker once the transaction commits; return the job.
 
-    While a job of the same kind and subject is open, that one is returned instead; if it is running already, it will
+    While a job of the same kind and subject is open, that one is returned instead; if it has begun already, it will
     run once more when it ends, so what was written just before this call is never missed. `inputs` maps step names to
     what the step is given when it starts next: ids and plain values only.
 
@@ -59,7 +59,9 @@ def enqueue(
         found = open_jobs.filter(kind=kind.name, subject_id=subject_id, state__in=OPEN).first()
     for name, given in (inputs or {}).items():
         JobStep.objects.filter(job_id=found.id, name=name).update(input=given)
-    if found.state == State.RUNNING:
+    # One that is tried again waits like a new one, but won't repeat the steps that succeeded.
+    has_begun = found.state == State.RUNNING or JobStep.objects.filter(job_id=found.id, state=State.SUCCEEDED).exists()
+    if has_begun:
         Job.objects.filter(id=found.id).update(run_again=True)
     return found
 

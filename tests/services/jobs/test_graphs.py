@@ -114,6 +114,20 @@ def test_graph_asked_for_while_it_runs_runs_all_its_steps_once_more(owner, diamo
     assert states_now(diamond) == {"first": "queued", "left": "blocked", "right": "blocked", "last": "blocked"}
 
 
+def test_graph_asked_for_while_it_waits_to_go_on_runs_all_its_steps_once_more(owner, diamond):
+    """Tried again it waits as a new one does, but what has succeeded won't be done again in this run."""
+    succeed(claimed(diamond))
+    cancel(diamond.id, diamond.tenant_id)
+    retry(diamond)
+
+    with tenant(owner):
+        jobs.enqueue(kind=DIAMOND, subject_id=SUBJECT, at=AT)
+    for _ in ("left", "right", "last"):
+        succeed(claimed(diamond))
+
+    assert states_now(diamond) == {"first": "queued", "left": "blocked", "right": "blocked", "last": "blocked"}
+
+
 def test_job_of_an_earlier_release_ends_without_the_steps_that_it_never_had(diamond):
     with tenant(diamond.tenant_id):
         JobStep.objects.filter(job_id=diamond.id, name__in=["right", "last"]).delete()

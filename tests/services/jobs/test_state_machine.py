@@ -3,6 +3,7 @@
 import datetime as dt
 import uuid
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -187,11 +188,12 @@ class Jobs(RuleBasedStateMachine):
                         jobs.succeed(claim=claim, output={}, at=self.at)
 
 
-def test_jobs_hold_their_rules_in_every_order(database):
+@pytest.mark.parametrize("examples", [40, pytest.param(1500, marks=pytest.mark.long)])
+def test_jobs_hold_their_rules_in_every_order(database, examples):
     run_state_machine_as_test(
         Jobs,
         settings=settings(
-            max_examples=40,
+            max_examples=examples,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
