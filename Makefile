@@ -42,7 +42,8 @@ test: setup ## Run the tests, or those in T= (a path); in WORKERS=2 processes.
 	$(BIN)/pytest -n $(WORKERS) --durations=10 -m "not long" $(T)
 
 test-long: setup ## Run the tests that take long.
-	$(BIN)/pytest --durations=10 -m long $(T)
+	@.ci/tools
+	$(BIN)/pytest -n $(WORKERS) --durations=10 -m long $(T)
 
 check: lint test ## Everything a change must pass; what CI runs.
 
