@@ -31,7 +31,7 @@ class Job(TenantModel):
     kind = models.CharField(max_length=60)
     subject_id = models.UUIDField(null=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
-    run_again = models.BooleanField(default=False)  # asked for once more while it was running
+    run_again = models.BooleanField(default=False)  # asked for once more after it had begun
     progress_done = models.PositiveIntegerField(default=0)
     progress_total = models.PositiveIntegerField(null=True)
     progress_note = models.CharField(max_length=200, blank=True)
