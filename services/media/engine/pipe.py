@@ -25,7 +25,8 @@ def send(connection: socket.socket, message: dict[str, Json], content: bytes = b
     """Send a message with some bytes."""
     text = json.dumps(message).encode()
     connection.sendall(_HEAD.pack(len(text), len(content)) + text)
-    connection.sendall(content)
+    if content:  # else the other side has all: it may have answered by now, and be gone
+        connection.sendall(content)
 
 
 def receive(connection: socket.socket) -> tuple[dict[str, Json], bytes]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from services.media.engine import forks, sandbox
+from services.media.engine import forks, pipe, sandbox
 from services.media.engine.limits import Confinement
 from services.media.engine.plan import Rendition, Wanted
 from services.media.engine.reader import FileSource
@@ -224,6 +225,24 @@ def test_many_pieces_of_work_end_at_once(run):
 
     assert [result.frames for result in results] == [run.plan.segments[number % 2].frames for number in range(64)]
     assert children() == []
+
+
+def test_message_is_sent_though_its_reader_goes_at_once():
+    """A child may answer and be gone before its guard has done anything else: once, that was taken for a crash."""
+    ours, theirs = socket.socketpair()
+    heard = []
+
+    class HastyReader(socket.socket):
+        def sendall(self, content):
+            super().sendall(content)
+            if not heard:
+                heard.append(pipe.receive(theirs))
+                theirs.close()
+
+    with HastyReader(fileno=ours.detach()) as connection:
+        pipe.send(connection, {"task": "inspect"})
+
+    assert heard == [({"task": "inspect"}, b"")]
 
 
 def test_template_ends_with_us():
