@@ -100,16 +100,17 @@ def test_limits_hold_for_every_container(limits, reason):
 
 
 MADE = {
-    "Dolby Vision with a base layer": (lambda: hostile.dolby_vision(1), 60),
-    "one frame": (lambda: hostile.of_time(0), 1),
-    "a still of ten hours, where that is allowed": (lambda: hostile.of_time(0, 36_000), 2),
-    "cut off Matroska": (lambda: two_thirds(hostile.plain(container="matroska")), 35),
-    "cut off transport stream": (lambda: two_thirds(hostile.plain(container="mpegts")), 36),
+    "Dolby Vision with a base layer": (lambda: hostile.dolby_vision(1), {60}),
+    "one frame": (lambda: hostile.of_time(0), {1}),
+    "a still of ten hours, where that is allowed": (lambda: hostile.of_time(0, 36_000), {2}),
+    "cut off Matroska": (lambda: two_thirds(hostile.plain(container="matroska")), {35}),
+    # The noise in the pictures isn't the same each time, and so the file's length by a packet or two.
+    "cut off transport stream": (lambda: two_thirds(hostile.plain(container="mpegts")), {36, 37}),
     "lies about its size": (
         lambda: hostile.patched(hostile.plain(), b"avc1", 24, b"\x20\x00\x20\x00"),
-        60,
+        {60},
     ),
-    "lies about a run of times": (lambda: hostile.patched(hostile.plain(), b"stts", 8, b"\xff\xff\xff\xff"), 60),
+    "lies about a run of times": (lambda: hostile.patched(hostile.plain(), b"stts", 8, b"\xff\xff\xff\xff"), {60}),
 }
 
 
@@ -117,7 +118,7 @@ MADE = {
 def test_what_can_be_shown_is_made(content, frames):
     _, results, files = whole_way(content(), Limits(seconds=40_000))
 
-    assert sum(result.frames for result in results) == frames
+    assert sum(result.frames for result in results) in frames
     assert {result.repeated for result in results} == {()}
     assert {f"{LOSSLESS.name}/init.mp4", f"{LOSSLESS.name}/00000.m4s"} <= files.keys()
 
