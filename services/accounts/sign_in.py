@@ -140,7 +140,7 @@ def _prepare_mail(*, request_id: UUID, progress: Progress, at: dt.datetime) -> S
         secret = secrets.token_urlsafe(32)
         facts: dict[str, Any] = {"digest": digest_of(secret), "created_at": at, "expires_at": at + VALID_FOR}
         wants_console = f"{asked.next_path}/".startswith(CONSOLE)
-        next_path = asked.next_path if user.is_operator or not wants_console else "/"  # who else finds nothing there
+        next_path = "/" if wants_console and not user.is_operator else asked.next_path  # the console is a 404 to others
         token, is_new = SignInToken.objects.get_or_create(
             request=asked, defaults={"user": user, "next_path": next_path, **facts}
         )

@@ -86,23 +86,23 @@ def tidy(*, original_days: int, upload_days: int, progress: Progress, at: dt.dat
     for tenant_id in _tenants_of(worked_on):
         with _kept(unexpected), tenant(tenant_id):
             advance_all(at=at)
-        done["advanced"] += 1
+            done["advanced"] += 1
         _report(progress, done)
     for tenant_id, video_id in _found(unsent):
         with _kept(unexpected), tenant(tenant_id):
             for video in unsent.filter(id=video_id).select_for_update(no_key=True):
                 _let_go(video, at=at)
-        done["uploads"] += 1
+            done["uploads"] += 1
         _report(progress, done)
     for tenant_id, video_id in _found(ended):
         with _kept(unexpected):
             _delete_and_mark(tenant_id, video_id, ended, at=at, column="original_deleted_at", which=_is_original)
-        done["originals"] += 1
+            done["originals"] += 1
         _report(progress, done)
     for tenant_id, video_id in _found(in_pieces):
         with _kept(unexpected):
             _delete_and_mark(tenant_id, video_id, in_pieces, at=at, column="pieces_deleted_at", which=_is_piece)
-        done["pieces"] += 1
+            done["pieces"] += 1
         _report(progress, done)
     if unexpected:
         msg = "some videos could not be tidied"
