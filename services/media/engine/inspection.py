@@ -168,7 +168,7 @@ def _video(reader: Reader, *, makes_times: bool, limits: Limits) -> Video:
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
-    for frame in islice(decoded(container, stream), _TRIED_UNTIL_A_FRAME):
+    for frame in islice(decoded(packets(container, stream), stream), _TRIED_UNTIL_A_FRAME):
         if frame is not None:
             return frame
     raise Refused(Reason.NO_FRAMES)

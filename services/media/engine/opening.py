@@ -1,6 +1,6 @@
 """Opens what strangers sent, so that libav can reach nothing but the reader's own bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain
@@ -32,6 +32,8 @@ AUDIO_CODECS = frozenset([*_AUDIO.split(), *(f"pcm_{each}" for each in _PCM.spli
 TEXT_CODECS = frozenset(_TEXT.split())
 
 _PROBED_STREAMS = 1000
+UNPROBED = {"probesize": "32", "skip_frame": "all"}
+"""Options with which no frame is decoded while a file is opened; the small size alone lets the first one be."""
 
 
 def _refuse_to_open(url: str, flags: int, options: object) -> NoReturn:
@@ -61,7 +63,7 @@ def opened(
         "max_streams": str(_PROBED_STREAMS),
     }
     if not probes:
-        options |= {"probesize": "32", "skip_frame": "all"}  # or the first packet would be decoded all the same
+        options |= UNPROBED
     if flags:
         options["fflags"] = flags
     reader.seek(0)
@@ -114,9 +116,9 @@ def packets(container: InputContainer, *streams: Stream) -> "Iterator[Packet[Str
         return
 
 
-def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame | None]:
-    """Yield the stream's frames, from where the container stands; None where a packet can't be decoded."""
-    for packet in chain(packets(container, stream), [None]):
+def decoded(found: "Iterable[Packet[Stream]]", stream: VideoStream) -> Iterator[VideoFrame | None]:
+    """Yield the frames of the stream's packets, those that the decoder holds back too; None for what is damaged."""
+    for packet in chain(found, [None]):
         try:
             yield from stream.decode(packet)
         except av.error.InvalidDataError:

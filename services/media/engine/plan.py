@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import groupby, pairwise
 
 from services.media.engine.cost import Costs
@@ -115,8 +116,12 @@ class Plan:
     def ticks(self, time: int) -> int:
         """Return where a source time lies in what is made: 0 is the first picture or sample, whichever is earlier."""
         video = self.media.video
-        offset = round((video.start * video.time_base - self.media.start) * self.timescale)
-        return (time - video.start) * video.time_base.numerator + offset
+        return (time - video.start) * video.time_base.numerator + self._first_picture
+
+    @cached_property
+    def _first_picture(self) -> int:
+        video = self.media.video
+        return round((video.start * video.time_base - self.media.start) * self.timescale)
 
     @property
     def seconds(self) -> Fraction:

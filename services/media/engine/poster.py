@@ -7,7 +7,7 @@ import av
 from av.video.frame import VideoFrame
 
 from services.media.engine.media import Media
-from services.media.engine.opening import decoded, opened, picture_stream
+from services.media.engine.opening import decoded, opened, packets, picture_stream
 from services.media.engine.picture import Filters, Picture
 from services.media.engine.plan import Rendition, choose_outputs
 from services.media.engine.reader import Reader
@@ -47,7 +47,7 @@ def _frames(reader: Reader, media: Media, at: int | None) -> list[VideoFrame]:
                 container.seek(at, stream=stream, backward=True)
         except (av.error.PermissionError, av.error.InvalidDataError):
             return []
-        tried = islice(decoded(container, stream), 20 * _LOOKED_AT)
+        tried = islice(decoded(packets(container, stream), stream), 20 * _LOOKED_AT)
         return list(islice((frame for frame in tried if frame is not None), _LOOKED_AT))
 
 

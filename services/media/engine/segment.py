@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
+from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from services.media.engine.fragment import Encoder, Fragment
-from services.media.engine.opening import decoded, opened, picture_stream
+from services.media.engine.opening import decoded, opened, packets, picture_stream
 from services.media.engine.picture import Pictures, deinterlaced
 from services.media.engine.plan import Plan, Segment
 from services.media.engine.reader import Reader
@@ -83,10 +86,10 @@ def transcode_segment(reader: Reader, plan: Plan, number: int, save: Save, progr
     segment = plan.segments[number]
     reader.useful_until = segment.reads_until
     why = ""
-    for attempt, seek in enumerate(segment.seeks, 1):
-        is_last = attempt == len(segment.seeks)
+    starts = list(_starts(plan, segment))
+    for attempt, start in enumerate(starts, 1):
         files = _Files(plan, number, save)
-        piece = _Piece(reader, plan, segment, seek, is_last=is_last, may_repeat=is_last or attempt > 1)
+        piece = _Piece(reader, plan, segment, start, is_last=attempt == len(starts))
         frames = 0
         try:
             for frame, when in piece.frames():
@@ -112,6 +115,55 @@ def transcode_segment(reader: Reader, plan: Plan, number: int, save: Save, progr
             memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         )
     raise Refused(Reason.INEXACT, why)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """How decoding begins."""
+
+    seek: int | None
+    skips: bool
+    """Whether frames before the segment to which no other refers are left out."""
+
+
+def _starts(plan: Plan, segment: Segment) -> Iterator[_Start]:
+    """Yield what to try in turn: the quickest first, then all that there is from ever earlier keyframes.
+
+    Other formats have no frames that can be left out, or call frames so that others do refer to (HEVC, in its layers).
+    Without them a decoder may be wrong about how many frames it holds back; then times are missing, and it is seen.
+    """
+    leaves_out = plan.is_exact and plan.media.video.codec == "h264" and not _deinterlaces(plan)
+    if leaves_out and segment.number and segment.seeks[0] != segment.start:
+        yield _Start(segment.seeks[0], skips=True)
+    for seek in segment.seeks:
+        yield _Start(seek, skips=False)
+
+
+def _deinterlaces(plan: Plan) -> bool:
+    lossless = any(output.rendition.lossless for output in plan.outputs)
+    return plan.media.video.interlaced and not lossless
+
+
+def needed(
+    found: "Iterator[Packet[Stream]]", segment: Segment, stream: VideoStream, *, skips: bool
+) -> "Iterator[Packet[Stream]]":
+    """Yield the packets that must be decoded for the segment's frames.
+
+    After them there is nothing to decode: the next packet is the next segment's keyframe, dear, and good for nothing
+    but to make the decoder give what it holds back.
+
+    Args:
+        skips: tell the decoder to leave out what comes before the segment and no frame refers to.
+    """
+    awaited = set(segment.times())
+    for packet in found:
+        if not awaited and packet.pts is not None and packet.pts >= segment.end:
+            return
+        if skips:
+            is_before = packet.pts is not None and packet.pts < segment.start
+            stream.codec_context.skip_frame = "NONREF" if is_before else "DEFAULT"
+        awaited.discard(packet.pts)
+        yield packet
 
 
 class _Files:
@@ -150,13 +202,11 @@ class _Files:
 class _Piece:
     """The frames of one segment, decoded from one place on."""
 
-    def __init__(
-        self, reader: Reader, plan: Plan, segment: Segment, seek: int | None, *, is_last: bool, may_repeat: bool
-    ) -> None:
-        self._reader, self._plan, self._segment, self._seek = reader, plan, segment, seek
-        self._is_last, self._may_repeat = is_last, may_repeat
-        lossless = any(output.rendition.lossless for output in plan.outputs)
-        self._deinterlaces = plan.media.video.interlaced and not lossless
+    def __init__(self, reader: Reader, plan: Plan, segment: Segment, start: _Start, *, is_last: bool) -> None:
+        self._reader, self._plan, self._segment, self._start = reader, plan, segment, start
+        self._is_last = is_last
+        self._may_repeat = is_last or start.seek != segment.seeks[0]
+        self._deinterlaces = _deinterlaces(plan)
         self._errors = 0
         self.repeated: list[int] = []
         self.end = segment.end
@@ -174,10 +224,13 @@ class _Piece:
         last = segment.end if self._plan.is_exact and segment.number + 1 < len(self._plan.segments) else None
         with opened(self._reader, makes_times=media.makes_times, probes=not media.indexed) as container:
             stream = picture_stream(container, media.video.stream)
-            if self._seek is not None:
-                container.seek(self._seek, stream=stream, backward=True)
+            if self._start.seek is not None:
+                container.seek(self._start.seek, stream=stream, backward=True)
             before, has_begun = None, False
-            for frame in decoded(container, stream):
+            found = packets(container, stream)
+            if self._plan.is_exact and not self._deinterlaces:
+                found = needed(found, segment, stream, skips=self._start.skips)
+            for frame in decoded(found, stream):
                 if frame is None:
                     self._errors += 1
                     continue
