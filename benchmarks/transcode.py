@@ -134,8 +134,9 @@ def run_ours(path: Path, target: Path, size: int, workers: int = 2) -> Ours:
     wanted = Wanted((Rendition(f"{size}p", size),), parallel=workers, startup_seconds=STARTUP_SECONDS)
     files: dict[str, bytes] = {}
     with FileSource(path) as source, ThreadPoolExecutor(workers) as pool:
-        media = sandbox.inspect(source=source)
-        plan = sandbox.plan(source=source, media=media, wanted=wanted)
+        prepared = sandbox.prepare(source=source, wanted=wanted)
+        media, plan = prepared.media, prepared.plan
+        assert plan is not None
 
         def segment(number: int) -> tuple[SegmentResult, float]:
             result = sandbox.transcode_segment(source=source, plan=plan, number=number, save=files.__setitem__)

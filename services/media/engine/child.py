@@ -25,12 +25,11 @@ from services.media.engine import pipe
 from services.media.engine.assemble import assemble
 from services.media.engine.audio import TrackResult
 from services.media.engine.confine import Memory, confine
-from services.media.engine.index import read_index
-from services.media.engine.inspection import inspect
 from services.media.engine.limits import Confinement, Limits
 from services.media.engine.media import Media
-from services.media.engine.plan import Plan, Wanted, make_plan
+from services.media.engine.plan import Plan, Wanted
 from services.media.engine.poster import make_poster
+from services.media.engine.preparation import prepare
 from services.media.engine.reader import Reader
 from services.media.engine.refusal import Reason, Refused
 from services.media.engine.segment import SegmentResult, transcode_segment
@@ -134,8 +133,9 @@ class SharedFile:
 
 def _work(request: dict[str, Any], guard: Guard) -> object:
     tasks: dict[str, Callable[[dict[str, Any], Guard], object]] = {
-        "inspect": lambda said, guard: inspect(_reader(said, guard), from_json(Limits, said["limits"])),
-        "plan": _plan,
+        "prepare": lambda said, guard: prepare(
+            _reader(said, guard), wanted=from_json(Wanted, said["wanted"]), limits=from_json(Limits, said["limits"])
+        ),
         "segment": lambda said, guard: transcode_segment(
             _reader(said, guard), from_json(Plan, said["plan"]), said["number"], guard.save, guard.progress
         ),
@@ -169,12 +169,6 @@ def _assemble(request: dict[str, Any], guard: Guard) -> None:
         file=SharedFile(request["file"], writes=True),
         open_again=lambda url, flags, options: SharedFile(request["file"], writes=False),
     )
-
-
-def _plan(request: dict[str, Any], guard: Guard) -> Plan:
-    media, limits = from_json(Media, request["media"]), from_json(Limits, request["limits"])
-    index = read_index(_reader(request, guard), media, limits)
-    return make_plan(media, index, from_json(Wanted, request["wanted"]))
 
 
 def work(connection: socket.socket, file: int | None) -> None:

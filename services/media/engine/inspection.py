@@ -10,7 +10,6 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from services.media.engine.index import read_index
 from services.media.engine.limits import Limits
 from services.media.engine.media import Audio, Caption, Color, Media, Video
 from services.media.engine.opening import (
@@ -47,12 +46,9 @@ def inspect(reader: Reader, limits: Limits) -> Media:
     if reader.size > limits.bytes:
         raise Refused(Reason.TOO_LARGE, f"{reader.size} bytes, at most {limits.bytes}")
     try:
-        media = _inspect(reader, limits)
+        return _inspect(reader, limits)
     except (av.error.InvalidDataError, av.error.ArgumentError, av.error.PermissionError, av.error.EOFError) as error:
         raise Refused(*_unreadable(reader, error)) from error
-    if media.indexed:
-        read_index(reader, media, limits)
-    return media
 
 
 def _unreadable(reader: Reader, error: av.FFmpegError) -> tuple[Reason, str]:

@@ -25,6 +25,7 @@ from services.media.engine.forks import fork
 from services.media.engine.limits import QUICK, USUAL, USUAL_LIMITS, Confinement, Limits
 from services.media.engine.media import Media
 from services.media.engine.plan import Plan, Wanted
+from services.media.engine.preparation import Prepared
 from services.media.engine.reader import Source
 from services.media.engine.refusal import Reason, Refused
 from services.media.engine.segment import Progress, Save, SegmentResult
@@ -38,25 +39,16 @@ def _nothing(done: int) -> None:
     """Ignore progress."""
 
 
-def inspect(*, source: Source, limits: Limits = USUAL_LIMITS, confinement: Confinement = QUICK) -> Media:
-    """Return what the video is.
+def prepare(
+    *, source: Source, wanted: Wanted, limits: Limits = USUAL_LIMITS, confinement: Confinement = QUICK
+) -> Prepared:
+    """Return what the video is, and where to cut it if its header lists all frames: half a percent of an MP4.
 
     Raises:
         Refused: it isn't one, or not one that we can take; its reason says why.
     """
-    return _Child(confinement, source=source).run({"task": "inspect", "limits": to_json(limits)}, Media)
-
-
-def plan(
-    *, source: Source, media: Media, wanted: Wanted, limits: Limits = USUAL_LIMITS, confinement: Confinement = QUICK
-) -> Plan:
-    """Return where to cut, from the file's header. Only for `media.indexed`; else `transcode_tracks` makes the plan.
-
-    Raises:
-        Refused: frames lie beyond the end of the file; there are none, or too many.
-    """
-    request = {"task": "plan", "media": to_json(media), "wanted": to_json(wanted), "limits": to_json(limits)}
-    return _Child(confinement, source=source).run(request, Plan)
+    request = {"task": "prepare", "wanted": to_json(wanted), "limits": to_json(limits)}
+    return _Child(confinement, source=source).run(request, Prepared)
 
 
 def transcode_segment(

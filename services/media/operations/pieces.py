@@ -47,20 +47,14 @@ def run_prepare(*, job: ClaimedJob) -> dict[str, Any]:
     source = Original(queries.original_key(video), video.size or 0)
     limits = replace(USUAL_LIMITS, bytes=allowed.max_bytes, seconds=allowed.max_seconds)
     with refusing(job, video):
-        media = sandbox.inspect(source=source, limits=limits)
-        with tenant(job.tenant):
-            job.progress.report(1, 2, note="Planning")
-        plan = (
-            sandbox.plan(source=source, media=media, wanted=wanted_by(allowed), limits=limits)
-            if media.indexed
-            else None
-        )
+        prepared = sandbox.prepare(source=source, wanted=wanted_by(allowed), limits=limits)
+    media, plan = prepared.media, prepared.plan
     with written(job, video) as (held, working):
         if held is not None:
             keep_media(held, media)
             if plan is not None:
                 keep_plan(held, plan, allowed)
-            job.progress.report(2, 2)
+            job.progress.report(1, 1)
             advance(working, at=job.clock())
     return {"seconds": round(float(media.duration), 3), "segments": len(plan.segments) if plan else 0}
 

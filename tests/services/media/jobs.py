@@ -57,9 +57,9 @@ def _media_and_plan() -> tuple[Media, Plan]:
     with tempfile.NamedTemporaryFile() as file:
         Path(file.name).write_bytes(_content())
         with FileSource(Path(file.name)) as source:
-            media = sandbox.inspect(source=source)
-            plan = sandbox.plan(source=source, media=media, wanted=Wanted(LADDER, parallel=2, startup_seconds=0.0))
-    return media, plan
+            prepared = sandbox.prepare(source=source, wanted=Wanted(LADDER, parallel=2, startup_seconds=0.0))
+    assert prepared.plan is not None
+    return prepared.media, prepared.plan
 
 
 @cache

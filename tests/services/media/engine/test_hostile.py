@@ -25,9 +25,12 @@ def two_thirds(content: bytes) -> bytes:
 def whole_way(content: bytes, limits: Limits = USUAL_LIMITS) -> tuple[Plan, list[SegmentResult], dict[str, bytes]]:
     """Take the video the whole way that an upload goes, each step in its child process."""
     source, files = Bytes(content), {}
-    media = sandbox.inspect(source=source, limits=limits)
-    tracks = sandbox.transcode_tracks(source=source, media=media, wanted=WANTED, save=files.__setitem__, limits=limits)
-    plan = tracks.plan or sandbox.plan(source=source, media=media, wanted=WANTED, limits=limits)
+    prepared = sandbox.prepare(source=source, wanted=WANTED, limits=limits)
+    tracks = sandbox.transcode_tracks(
+        source=source, media=prepared.media, wanted=WANTED, save=files.__setitem__, limits=limits
+    )
+    plan = prepared.plan or tracks.plan
+    assert plan is not None
     try:
         return plan, transcoded(source, plan, files), files
     except Refused as refused:
@@ -75,7 +78,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], Reason]] = {
 @pytest.mark.parametrize(("content", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_we_cannot_take_is_refused_with_its_reason(content, reason):
     with pytest.raises(Refused) as refused:
-        sandbox.inspect(source=Bytes(content()))
+        sandbox.prepare(source=Bytes(content()), wanted=WANTED)
 
     assert refused.value.reason == reason
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.media.engine import preparation
 from services.media.engine.captions import CaptionResult
-from services.media.engine.index import Index, IndexDraft, read_index
-from services.media.engine.inspection import inspect
+from services.media.engine.index import Index, IndexDraft
 from services.media.engine.limits import Limits
 from services.media.engine.media import Audio, Media
 from services.media.engine.plan import LADDER, Plan, Rendition, Wanted, make_plan, unsplit
@@ -141,12 +141,11 @@ def test_unsplit_plan_makes_whatever_can_be_decoded_in_files_that_fit_into_memor
 def test_plan_of_an_mp4_reads_its_header_only():
     content = make(small("header", frames=240, options={"preset": "ultrafast", "qp": "8", "g": "30"}, size=(320, 180)))
     source = Bytes(content)
-    reader = Reader(source)
-    media = inspect(reader, Limits())
 
-    index = read_index(reader, media, Limits())
+    plan = preparation.prepare(Reader(source), wanted=Wanted(), limits=Limits()).plan
 
-    assert (len(index.times), len(index.keys)) == (240, 8)
+    assert plan is not None
+    assert sum(segment.frames for segment in plan.segments) == 240
     assert len(content) > 60 * BLOCK
     assert source.read <= 8 * BLOCK
 

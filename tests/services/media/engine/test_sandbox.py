@@ -240,9 +240,9 @@ def test_message_is_sent_though_its_reader_goes_at_once():
                 theirs.close()
 
     with HastyReader(fileno=ours.detach()) as connection:
-        pipe.send(connection, {"task": "inspect"})
+        pipe.send(connection, {"task": "prepare"})
 
-    assert heard == [({"task": "inspect"}, b"")]
+    assert heard == [({"task": "prepare"}, b"")]
 
 
 def test_template_ends_with_us():
@@ -300,8 +300,9 @@ def test_whole_way_through_child_processes(tmp_path):
 
     told: list[int] = []
     with FileSource(tmp_path / "source.mp4") as source:
-        media = sandbox.inspect(source=source)
-        plan = sandbox.plan(source=source, media=media, wanted=wanted)
+        prepared = sandbox.prepare(source=source, wanted=wanted)
+        media, plan = prepared.media, prepared.plan
+        assert plan is not None
         results = [
             sandbox.transcode_segment(
                 source=source, plan=plan, number=each.number, save=files.__setitem__, progress=told.append
