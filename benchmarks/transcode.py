@@ -4,7 +4,8 @@ The baseline is what one would write with PyAV: decode, encode with the same enc
 into one faststart MP4, in the threads that PyAV gives by default. `tuned` is the same run told to decode in as many
 threads as libav likes, frame by frame: harder to beat, so it is reported beside the baseline. Ours plans, transcodes
 segments and sound in confined child processes, two at a time, and puts them together. All are measured with everything,
-from the start of a process on; rounds are interleaved, medians taken. Quality is SSIM against the source, frame by
+from the start of a process on. Each round runs all three, every time in another order, and a ratio is the median of the
+rounds' own: a shared machine's pace changes by a tenth within minutes. Quality is SSIM against the source, frame by
 frame; around cuts it is compared a second time with a run that has keyframes at the same places, since a keyframe is
 finer than what another run happens to have there. The last line is JSON, of the size that did worst in each figure.
 """
@@ -39,15 +40,18 @@ from services.media.engine.tracks import TracksResult
 
 WORK = ROOT / ".data" / "benchmarks"
 SIZES = {720: (1280, 720), 1080: (1920, 1080)}
+MEGABITS = {720: 12, 1080: 20}
+"""A second, as phones record at most; tenants send what these recorded. `--megabits` takes other sources."""
 SEAM_FRAMES = 5
 STARTUP_SECONDS = 0.1
 """What a worker costs here before its first frame: a fork, and opening the file. No queue brings it its work."""
 RATE = Fraction(30000, 1001)
 
 
-def make_source(size: int, seconds: int) -> Path:
+def make_source(size: int, seconds: int, megabits: int | None = None) -> Path:
     """Return a video with sound, moving patterns and some grain, made once."""
-    path = WORK / f"source-{size}-{seconds}.mp4"
+    bits = f"{megabits or MEGABITS[size]}M"
+    path = WORK / f"source-{size}-{seconds}-{bits}.mp4"
     if path.exists():
         return path
     WORK.mkdir(parents=True, exist_ok=True)
@@ -56,7 +60,7 @@ def make_source(size: int, seconds: int) -> Path:
         f"testsrc2=size={width}x{height}:rate={RATE}:duration={seconds}", "noise=alls=4:allf=t", "format=yuv420p"
     )
     sounds = generated(f"sine=frequency=440:beep_factor=4:sample_rate=48000:duration={seconds}:samples_per_frame=1024")
-    options = {"preset": "superfast", "crf": "20", "g": "120", "bf": "3"}
+    options = {"preset": "superfast", "b": bits, "maxrate": bits, "bufsize": bits, "g": "120", "bf": "3"}
     with av.open(str(path.with_suffix(".part")), "w", format="mp4") as target:
         picture = target.add_stream("libx264", rate=RATE, options=options)
         picture.width, picture.height, picture.pix_fmt = width, height, "yuv420p"
@@ -207,39 +211,41 @@ def rounded(runs: dict[str, list[float]]) -> dict[str, list[float]]:
     return {name: [round(each, 1) for each in values] for name, values in runs.items()}
 
 
-def measure(size: int, seconds: int, rounds: int) -> dict[str, float]:
+def ratio(runs: dict[str, list[float]], baseline: str) -> float:
+    """Return the median of what ours took for each second of the baseline in the same round."""
+    return statistics.median(ours / theirs for ours, theirs in zip(runs["ours"], runs[baseline], strict=True))
+
+
+def measure(size: int, seconds: int, rounds: int, megabits: int | None) -> dict[str, float]:
     """Return the figures of one size."""
-    source = make_source(size, seconds)
-    walls: dict[str, list[float]] = {"plain": [], "tuned": [], "ours": []}
-    cpus: dict[str, list[float]] = {"plain": [], "tuned": [], "ours": []}
+    source = make_source(size, seconds, megabits)
+    walls: dict[str, list[float]] = {"plain": [], "ours": [], "tuned": []}
+    cpus: dict[str, list[float]] = {"plain": [], "ours": [], "tuned": []}
     playable = []
     with tempfile.TemporaryDirectory() as folder:
-        plain, tuned, mine = (Path(folder, f"{name}.mp4") for name in walls)
-        for _ in range(rounds):
-            for target in (plain, tuned):
-                before, started = cpu_of_children(), time.perf_counter()
-                command = [sys.executable, __file__, "--baseline", target.stem, str(source), str(target)]
-                subprocess.run(command, check=True)
+        plain, mine, tuned = (Path(folder, f"{name}.mp4") for name in walls)
+        for number in range(rounds):
+            for target in ((plain, mine, tuned), (mine, tuned, plain), (tuned, mine, plain))[number % 3]:
+                before, own, started = cpu_of_children(), time.process_time(), time.perf_counter()
+                if target is mine:
+                    run = run_ours(source, mine, size)
+                    playable.append(run.first_playable / run.wall)
+                else:
+                    command = [sys.executable, __file__, "--baseline", target.stem, str(source), str(target)]
+                    subprocess.run(command, check=True)
                 walls[target.stem].append(time.perf_counter() - started)
-                cpus[target.stem].append(cpu_of_children() - before)
-            before, own = cpu_of_children(), time.process_time()
-            run = run_ours(source, mine, size)
-            walls["ours"].append(run.wall)
-            cpus["ours"].append(cpu_of_children() - before + time.process_time() - own)
-            playable.append(run.first_playable / run.wall)
+                cpus[target.stem].append(cpu_of_children() - before + time.process_time() - own)
         sizes = plain.stat().st_size, mine.stat().st_size
         (plain_values, plain_times), (values, times) = similarities(source, plain), similarities(source, mine)
         run_baseline("tuned", str(source), str(tuned), frozenset(cuts_of(run.plan)))
         same_keyframes, _ = similarities(source, tuned)
     assert len(times) == len(plain_times) == sum(result.frames for result in run.results)
     overall = statistics.mean(values) - statistics.mean(plain_values)
-    wall = {name: statistics.median(each) for name, each in walls.items()}
-    cpu = {name: statistics.median(each) for name, each in cpus.items()}
     figures = {
-        "wall_ratio": wall["ours"] / wall["plain"],
-        "cpu_ratio": cpu["ours"] / cpu["plain"],
-        "wall_ratio_tuned": wall["ours"] / wall["tuned"],
-        "cpu_ratio_tuned": cpu["ours"] / cpu["tuned"],
+        "wall_ratio": ratio(walls, "plain"),
+        "cpu_ratio": ratio(cpus, "plain"),
+        "wall_ratio_tuned": ratio(walls, "tuned"),
+        "cpu_ratio_tuned": ratio(cpus, "tuned"),
         "size_ratio": sizes[1] / sizes[0],
         "ssim_delta": overall,
         "ssim_delta_seams": at_seams(run.plan, values) - at_seams(run.plan, plain_values),
@@ -262,6 +268,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--sizes", type=int, nargs="+", default=[720, 1080])
+    parser.add_argument("--megabits", type=int, help="of the source, a second; else as much as phones record")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--baseline", nargs=3, metavar=("THREADS", "SOURCE", "TARGET"))
     arguments = parser.parse_args()
@@ -269,7 +276,7 @@ def main() -> None:
         run_baseline(*arguments.baseline)
         return
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    measured = [measure(size, arguments.seconds, arguments.rounds) for size in arguments.sizes]
+    measured = [measure(size, arguments.seconds, arguments.rounds, arguments.megabits) for size in arguments.sizes]
     worst = {name: max((each[name] for each in measured), key=abs) for name in measured[0] if name != "size_ratio"}
     worst["size_ratio"] = max((each["size_ratio"] for each in measured), key=lambda ratio: abs(ratio - 1))
     worst["frames_equal"] = all(each["frames_equal"] for each in measured)

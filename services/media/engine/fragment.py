@@ -8,13 +8,15 @@ from typing import cast
 
 import av
 from av.packet import Packet
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from services.media.engine.picture import color_of, pixel_format
 from services.media.engine.plan import FRAGMENT_SECONDS, Output, Plan, keyframe_interval
 
 REORDERED_FRAMES = 2
+SETTLING_FRAMES = 3
+"""Of a segment that aren't kept when they are first encoded, so that the encoder knows what quality they need."""
 CMAF = {
     "movflags": "empty_moov+default_base_moof+frag_keyframe+frag_discont+negative_cts_offsets+skip_trailer",
     "avoid_negative_ts": "disabled",
@@ -44,9 +46,14 @@ class Written:
 
 
 class Encoder:
-    """Encodes frames in one thread, and keeps the packets until the segment is whole."""
+    """Encodes frames in one thread, and keeps the packets until the segment is whole.
 
-    def __init__(self, plan: Plan, output: Output) -> None:
+    libx264 gives the very first picture the quality that was asked for, and each later keyframe a better one than the
+    pictures before it have. So that no segment begins coarser than the one before ended, the first frames of all but
+    the first segment are encoded twice, and the first result is thrown away.
+    """
+
+    def __init__(self, plan: Plan, output: Output, *, is_first: bool) -> None:
         self._timescale = plan.timescale
         video = plan.media.video
         self._file = io.BytesIO()
@@ -69,16 +76,41 @@ class Encoder:
         if rendition.lossless:
             context.sample_aspect_ratio = video.pixel_aspect
         self._packets: list[Packet[VideoStream]] = []
+        self._settles = not is_first and not rendition.lossless
+        self._held: list[tuple[VideoFrame, int]] = []
+        self._start: int | None = None
 
     def encode(self, frame: VideoFrame, ticks: int) -> None:
         """Encode one frame to be shown at this time."""
+        if self._start is None:
+            self._start = ticks
+        if not self._settles:
+            self._encode(frame, ticks)
+            return
+        self._held.append((frame, ticks))
+        if len(self._held) == SETTLING_FRAMES:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Encode the frames that are held as if they came before the segment; then begin it."""
+        held, self._held, self._settles = self._held, [], False
+        first, last, step = held[0][1], held[-1][1], held[min(1, len(held) - 1)][1] - held[0][1]
+        for frame, ticks in held:
+            self._encode(frame, ticks - (last - first) - max(1, step))
+        for frame, ticks in held:
+            self._encode(frame, ticks, PictureType.I if ticks == first else PictureType.NONE)
+
+    def _encode(self, frame: VideoFrame, ticks: int, kind: PictureType = PictureType.NONE) -> None:
         frame.pts, frame.time_base = ticks, Fraction(1, self._timescale)
-        frame.pict_type = 0  # or the encoder would be made to follow the source's
+        frame.pict_type = kind  # NONE, or the encoder would be made to follow the source's
         self._packets += self._stream.encode(frame)
 
     def finish(self, end: int) -> Written:
         """Return the segment, whose last frame is shown until `end` ticks."""
+        if self._held:
+            self._settle()
         self._packets += self._stream.encode(None)
+        self._packets = [packet for packet in self._packets if packet_time(packet) >= (self._start or 0)]
         order = [packet_time(packet) for packet in self._packets]
         shown = sorted(order)
         until = dict(zip(shown, [*shown[1:], end], strict=True))

@@ -62,6 +62,9 @@ def transcode_segment(
 ) -> SegmentResult:
     """Make all outputs of one segment: `<output>/init.mp4` and `<output>/<number>.m4s`, the same bytes every time.
 
+    The bytes are the same since each piece of work begins with the same memory, a fork's: libx264's AVX-512 code looks
+    at some that nobody wrote, where a picture isn't a multiple of 256 wide.
+
     Args:
         save: keeps a file by its name. Called for the last files just before the work ends.
         progress: is told the frames that are done; may raise, which ends the work.

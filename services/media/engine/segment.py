@@ -74,7 +74,7 @@ class _Misfit(Exception):
 
 
 def transcode_segment(reader: Reader, plan: Plan, number: int, save: Save, progress: Progress) -> SegmentResult:
-    """Make all outputs of one segment: decoded once, the same bytes every time.
+    """Make all outputs of one segment: decoded once, the same frames every time; in a fork, the same bytes.
 
     Damage: a frame that can't be decoded is replaced by the one before it (or the first one after it), so that sound
     and pictures stay together; more than half of a segment isn't.
@@ -182,7 +182,8 @@ class _Files:
         if self._encoders and is_long and not self._plan.is_exact:
             self.finish(ticks)
         if not self._encoders:
-            self._encoders = [Encoder(self._plan, output) for output in self._plan.outputs]
+            is_first = self._number == 0
+            self._encoders = [Encoder(self._plan, output, is_first=is_first) for output in self._plan.outputs]
             self._start = ticks
         for encoder, picture in zip(self._encoders, self._pictures(frame), strict=True):
             encoder.encode(picture, ticks)

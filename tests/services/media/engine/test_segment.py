@@ -1,8 +1,12 @@
 """What a worker decodes for its piece: no more than it must."""
 
+import io
+
+import av
 import pytest
 
 from services.media.engine.opening import decoded, opened, packets, picture_stream
+from services.media.engine.plan import Rendition
 from services.media.engine.reader import Reader
 from services.media.engine.segment import needed
 from tests.services.media.engine.inputs import X264, make, small
@@ -35,3 +39,21 @@ def test_only_what_is_needed_is_decoded(cuts, number, skips, expected):
         numbers = [run.index.times.index(frame.pts) for frame in decoded(fed, stream)]
 
     assert numbers == expected
+
+
+def test_a_segment_begins_as_fine_as_the_same_keyframe_of_an_uncut_video():
+    """A keyframe's bytes tell its quality: libx264 spends too few on the first picture that it sees at all."""
+    flat = {**EVEN, "g": "60"}
+    content = make(small("fine", options=flat, frames=90, size=(512, 288)))
+    prepared = prepare(content, Rendition("fine", None))
+    keyframes = []
+    for cuts in ([0], [0, 60]):
+        run = recut(prepared, cuts)
+        for segment in run.plan.segments:
+            run.transcode(segment.number)
+        with av.open(io.BytesIO(run.mp4("fine"))) as made:
+            keyframes.append([packet.size for packet in made.demux(made.streams.video[0]) if packet.is_keyframe])
+
+    (first, uncut), (first_again, at_the_cut) = keyframes
+    assert first == first_again
+    assert at_the_cut == pytest.approx(uncut, rel=0.1)
