@@ -6,9 +6,9 @@ import av
 import pytest
 
 from services.media.engine.opening import decoded, opened, packets, picture_stream
+from services.media.engine.piece import needed
 from services.media.engine.plan import Rendition
 from services.media.engine.reader import Reader
-from services.media.engine.segment import needed
 from tests.services.media.engine.inputs import X264, make, small
 from tests.services.media.engine.pipeline import Bytes, prepare, recut
 
