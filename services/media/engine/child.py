@@ -56,7 +56,7 @@ class Guard:
         try:
             pipe.send(self._connection, message)
             return pipe.receive(self._connection)[1]
-        except Exception as failure:  # whichever it is, and it goes on
+        except Exception as failure:  # all of them: what was left of an answer must not be taken for the next
             self._failure = failure
             raise
 

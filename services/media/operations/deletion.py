@@ -136,7 +136,7 @@ def _kept(unexpected: list[Exception]) -> Iterator[None]:
         yield
     except (StorageUnavailable, OperationalError):
         raise
-    except Exception as error:  # noqa: BLE001 - it is raised at the end
+    except Exception as error:  # noqa: BLE001 - raised by the caller, in an ExceptionGroup
         unexpected.append(error)
 
 
