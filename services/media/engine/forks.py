@@ -26,7 +26,7 @@ class Template:
         self.owner = os.getpid()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "services.media.engine.child", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "services.media.engine.child", str(theirs.fileno())],
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
