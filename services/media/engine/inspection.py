@@ -1,7 +1,7 @@
 """Looks at what was sent: what it is, and whether we can take it."""
 
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 
 import av
 from av.audio.stream import AudioStream
@@ -67,12 +67,11 @@ def _unreadable(reader: Reader, error: av.FFmpegError) -> tuple[Reason, str]:
 
 
 def _inspect(reader: Reader, limits: Limits) -> Media:
-    with opened(reader) as container:
-        makes_times = container.format.name in TIMELESS
+    with opened(reader, probes=False) as container:
+        container_name = container.format.name
+    indexed, makes_times = "mp4" in container_name, container_name in TIMELESS
+    with opened(reader, makes_times=makes_times) as container:
         _check_header(container, limits)
-        first = next(packets(container, shown_picture(container)), None)
-        if first is not None and first.has_sidedata("encryption_info"):
-            raise Refused(Reason.ENCRYPTED)
         audio = [stream.index for stream in container.streams.audio if stream.codec_context.name in AUDIO_CODECS]
         captions = tuple(
             Caption(
@@ -84,16 +83,15 @@ def _inspect(reader: Reader, limits: Limits) -> Media:
             )
             for stream in container.streams.subtitles
         )
-        container_name = container.format.name
-        indexed = "mp4" in container_name
         duration = Fraction(container.duration or 0, 1_000_000)
+        video = _video(container, limits)
     return Media(
         container=container_name,
         size=reader.size,
         duration=max(duration, Fraction(0)),
         indexed=indexed,
         makes_times=makes_times,
-        video=_video(reader, makes_times=makes_times, limits=limits),
+        video=video,
         audio=tuple(
             track for each in audio if (track := _audio(reader, each, makes_times=makes_times, probes=not indexed))
         ),
@@ -131,40 +129,44 @@ def check_size(width: int, height: int, limits: Limits) -> None:
         raise Refused(Reason.TOO_MANY_PIXELS, f"{width}x{height}")
 
 
-def _video(reader: Reader, *, makes_times: bool, limits: Limits) -> Video:
-    with opened(reader, makes_times=makes_times) as container:
-        stream = shown_picture(container)
-        read_only(container, stream)
-        stream.codec_context.options = {"max_pixels": str(limits.pixels)}
-        frame = _first_frame(container, stream)
-        check_size(frame.width, frame.height, limits)
-        if frame.pts is None:
-            raise Refused(Reason.NO_FRAMES, "no times")
-        color = Color(
-            matrix=int(frame.colorspace),
-            range=int(frame.color_range),
-            transfer=int(frame.color_trc),
-            primaries=int(frame.color_primaries),
-        )
-        rate = fraction(stream.average_rate) or fraction(stream.guessed_rate) or Fraction(25)
-        return Video(
-            stream=stream.index,
-            codec=stream.codec_context.name,
-            width=frame.width,
-            height=frame.height,
-            pixel_format=frame.format.name,
-            rotation=round(frame.rotation / 90) * 90 % 360,
-            pixel_aspect=fraction(stream.sample_aspect_ratio) or Fraction(1),
-            time_base=fraction(stream.time_base),
-            rate=min(rate, Fraction(limits.frames_per_second)),
-            start=frame.pts,
-            color=color,
-            interlaced=frame.interlaced_frame,
-        )
+def _video(container: InputContainer, limits: Limits) -> Video:
+    stream = shown_picture(container)
+    read_only(container, stream)
+    stream.codec_context.options = {"max_pixels": str(limits.pixels)}
+    frame = _first_frame(container, stream)
+    check_size(frame.width, frame.height, limits)
+    if frame.pts is None:
+        raise Refused(Reason.NO_FRAMES, "no times")
+    color = Color(
+        matrix=int(frame.colorspace),
+        range=int(frame.color_range),
+        transfer=int(frame.color_trc),
+        primaries=int(frame.color_primaries),
+    )
+    rate = fraction(stream.average_rate) or fraction(stream.guessed_rate) or Fraction(25)
+    return Video(
+        stream=stream.index,
+        codec=stream.codec_context.name,
+        width=frame.width,
+        height=frame.height,
+        pixel_format=frame.format.name,
+        rotation=round(frame.rotation / 90) * 90 % 360,
+        pixel_aspect=fraction(stream.sample_aspect_ratio) or Fraction(1),
+        time_base=fraction(stream.time_base),
+        rate=min(rate, Fraction(limits.frames_per_second)),
+        start=frame.pts,
+        color=color,
+        interlaced=frame.interlaced_frame,
+    )
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
-    for frame in islice(decoded(packets(container, stream), stream), _TRIED_UNTIL_A_FRAME):
+    found = packets(container, stream)
+    first = next(found, None)
+    if first is not None and first.has_sidedata("encryption_info"):
+        raise Refused(Reason.ENCRYPTED)
+    tried = chain([] if first is None else [first], found)
+    for frame in islice(decoded(tried, stream), _TRIED_UNTIL_A_FRAME):
         if frame is not None:
             return frame
     raise Refused(Reason.NO_FRAMES)
