@@ -100,7 +100,7 @@ def run_baseline(threads: str, source: str, target: str, keyframes: frozenset[in
         if threads == "tuned":
             video.thread_type = "AUTO"
         rate = Fraction(video.average_rate.numerator, video.average_rate.denominator)
-        options = {"preset": "veryfast", "crf": "23", "g": str(round(2 * rate)), "bf": "2"}
+        options = {"preset": "veryfast", "crf": "23", "g": str(round(2 * rate)), "bf": "2", "sc_threshold": "0"}
         picture = made.add_stream("libx264", rate=rate, options=options)
         picture.width, picture.height, picture.pix_fmt = video.width, video.height, "yuv420p"
         picture.codec_context.time_base = Fraction(video.time_base.numerator, video.time_base.denominator)

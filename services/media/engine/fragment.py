@@ -15,8 +15,8 @@ from services.media.engine.picture import color_of, pixel_format
 from services.media.engine.plan import FRAGMENT_SECONDS, Output, Plan, keyframe_interval
 
 REORDERED_FRAMES = 2
-SETTLING_FRAMES = 3
-"""Of a segment that aren't kept when they are first encoded, so that the encoder knows what quality they need."""
+LIKE_A_LATER_KEYFRAME = {"x264-params": "zones=1,1,b=1.4"}
+"""The second picture that libx264 sees is to be finer by 1.4: its own ratio of keyframes to others (`ipratio`)."""
 CMAF = {
     "movflags": "empty_moov+default_base_moof+frag_keyframe+frag_discont+negative_cts_offsets+skip_trailer",
     "avoid_negative_ts": "disabled",
@@ -48,9 +48,13 @@ class Written:
 class Encoder:
     """Encodes frames in one thread, and keeps the packets until the segment is whole.
 
-    libx264 gives the very first picture the quality that was asked for, and each later keyframe a better one than the
-    pictures before it have. So that no segment begins coarser than the one before ended, the first frames of all but
-    the first segment are encoded twice, and the first result is thrown away.
+    The pictures around a cut are to be as fine as if there were none. libx264 gives a later keyframe the quality of the
+    pictures before it, and better by a ratio, but the first it sees another: so a blank picture goes before a segment,
+    and the keyframe behind it, which it would take for an ordinary picture, is told the ratio. It spends less on a
+    picture that few others refer to: so the last one is shown once more behind it. Neither is kept.
+
+    Keyframes come at even distances from the segment's first, never where a scene changes: so they are the same in all
+    renditions, and players can change between these at each.
     """
 
     def __init__(self, plan: Plan, output: Output, *, is_first: bool) -> None:
@@ -61,10 +65,14 @@ class Encoder:
         self._container = av.open(self._file, "w", format="mp4", options=options)
         rendition = output.rendition
         quality = {"qp": "0"} if rendition.lossless else {"crf": str(rendition.crf), "bf": str(REORDERED_FRAMES)}
+        even = {"g": str(keyframe_interval(video)), "sc_threshold": "0"}
+        self._is_lossy = not rendition.lossless
+        self._goes_on = self._is_lossy and not is_first
+        begins = LIKE_A_LATER_KEYFRAME if self._goes_on else {}
         self._stream: VideoStream = self._container.add_stream(
             "libx264",
             rate=video.rate.limit_denominator(1_000_000),
-            options={"preset": rendition.preset, "g": str(keyframe_interval(video)), "threads": "1", **quality},
+            options={"preset": rendition.preset, "threads": "1", **even, **quality, **begins},
         )
         context = self._stream.codec_context
         self._stream.width, self._stream.height = output.width, output.height
@@ -76,41 +84,43 @@ class Encoder:
         if rendition.lossless:
             context.sample_aspect_ratio = video.pixel_aspect
         self._packets: list[Packet[VideoStream]] = []
-        self._settles = not is_first and not rendition.lossless
-        self._held: list[tuple[VideoFrame, int]] = []
+        self._step = max(1, round(plan.timescale / video.rate))
         self._start: int | None = None
+        self._held: tuple[VideoFrame, int, PictureType] | None = None
 
     def encode(self, frame: VideoFrame, ticks: int) -> None:
         """Encode one frame to be shown at this time."""
+        if self._held is not None:
+            self._encode(*self._held)
         if self._start is None:
             self._start = ticks
-        if not self._settles:
-            self._encode(frame, ticks)
-            return
-        self._held.append((frame, ticks))
-        if len(self._held) == SETTLING_FRAMES:
-            self._settle()
+            if self._goes_on:
+                self._encode(self._blank(), ticks - self._step, PictureType.I)
+            self._held = frame, ticks, PictureType.I
+        else:
+            self._held = frame, ticks, PictureType.NONE  # as the encoder likes, not as the source had it
 
-    def _settle(self) -> None:
-        """Encode the frames that are held as if they came before the segment; then begin it."""
-        held, self._held, self._settles = self._held, [], False
-        first, last, step = held[0][1], held[-1][1], held[min(1, len(held) - 1)][1] - held[0][1]
-        for frame, ticks in held:
-            self._encode(frame, ticks - (last - first) - max(1, step))
-        for frame, ticks in held:
-            self._encode(frame, ticks, PictureType.I if ticks == first else PictureType.NONE)
+    def _blank(self) -> VideoFrame:
+        blank = VideoFrame(self._stream.width, self._stream.height, self._stream.pix_fmt or "yuv420p")
+        for plane in blank.planes:
+            plane.update(bytes(plane.buffer_size))
+        return blank
 
-    def _encode(self, frame: VideoFrame, ticks: int, kind: PictureType = PictureType.NONE) -> None:
-        frame.pts, frame.time_base = ticks, Fraction(1, self._timescale)
-        frame.pict_type = kind  # NONE, or the encoder would be made to follow the source's
+    def _encode(self, frame: VideoFrame, ticks: int, kind: PictureType) -> None:
+        frame.pts, frame.time_base, frame.pict_type = ticks, Fraction(1, self._timescale), kind
         self._packets += self._stream.encode(frame)
 
-    def finish(self, end: int) -> Written:
+    def finish(self, end: int, *, is_last: bool) -> Written:
         """Return the segment, whose last frame is shown until `end` ticks."""
-        if self._held:
-            self._settle()
+        if self._held is not None:
+            last, ticks, kind = self._held
+            if self._is_lossy and not is_last:
+                self._encode(last, ticks, kind or PictureType.P)  # the one behind it must not be referred to
+                self._encode(last, end, PictureType.NONE)
+            else:
+                self._encode(last, ticks, kind)
         self._packets += self._stream.encode(None)
-        self._packets = [packet for packet in self._packets if packet_time(packet) >= (self._start or 0)]
+        self._packets = [each for each in self._packets if (self._start or 0) <= packet_time(each) < end]
         order = [packet_time(packet) for packet in self._packets]
         shown = sorted(order)
         until = dict(zip(shown, [*shown[1:], end], strict=True))

@@ -87,7 +87,7 @@ def transcode_segment(reader: Reader, plan: Plan, number: int, save: Save, progr
         except Misfit as misfit:
             why = str(misfit)
             continue
-        files.finish(plan.ticks(piece.end))
+        files.finish(plan.ticks(piece.end), is_last=number + 1 == len(plan.segments))
         progress(frames)
         return SegmentResult(
             number=number,
@@ -118,7 +118,7 @@ class _Files:
         """Encode a frame for all outputs."""
         is_long = ticks - self._start >= UNSPLIT_FILE_SECONDS * self._plan.timescale
         if self._encoders and is_long and not self._plan.is_exact:
-            self.finish(ticks)
+            self.finish(ticks, is_last=False)
         if not self._encoders:
             is_first = self._number == 0
             self._encoders = [Encoder(self._plan, output, is_first=is_first) for output in self._plan.outputs]
@@ -126,10 +126,10 @@ class _Files:
         for encoder, picture in zip(self._encoders, self._pictures(frame), strict=True):
             encoder.encode(picture, ticks)
 
-    def finish(self, end: int) -> None:
+    def finish(self, end: int, *, is_last: bool) -> None:
         """Save what there is, shown until then."""
         for encoder, output in zip(self._encoders, self._plan.outputs, strict=True):
-            written = encoder.finish(end)
+            written = encoder.finish(end, is_last=is_last)
             name = segment_name(output.name, self._number)
             self._save(init_name(output.name), written.init)
             self._save(name, written.media)

@@ -53,6 +53,8 @@ class Recipe:
     cover: bool = False
     hidden: int = 0
     """How many of the frames are only there for others to refer to, before the first that is shown."""
+    negative_from: int | None = None
+    """The number of the frame with which another scene begins: light becomes dark."""
 
 
 def uneven(number: int) -> int:
@@ -140,6 +142,7 @@ def pattern(recipe: Recipe) -> Iterator[VideoFrame]:
         graph.add("testsrc2", source),
         graph.add("noise", "alls=8:allf=t"),
         graph.add("format", recipe.pixels),
+        *([] if recipe.negative_from is None else [graph.add("negate", f"enable='gte(n,{recipe.negative_from})'")]),
         graph.add("buffersink"),
     ]
     graph.link_nodes(*nodes).configure()
