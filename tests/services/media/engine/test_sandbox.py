@@ -219,6 +219,14 @@ def test_killed_template_is_started_anew(run):
     assert template() != old
 
 
+def test_template_takes_no_module_from_the_folder_it_is_started_in(run, tmp_path, monkeypatch):
+    (tmp_path / "services.py").write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
+    forks.stop()
+
+    assert transcode(run, 0).frames == run.plan.segments[0].frames
+
+
 def test_many_pieces_of_work_end_at_once(run):
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda number: transcode(run, number % 2), range(64)))
