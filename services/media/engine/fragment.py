@@ -67,8 +67,8 @@ class Encoder:
         quality = {"qp": "0"} if rendition.lossless else {"crf": str(rendition.crf), "bf": str(REORDERED_FRAMES)}
         even = {"g": str(keyframe_interval(video)), "sc_threshold": "0"}
         self._is_lossy = not rendition.lossless
-        self._goes_on = self._is_lossy and not is_first
-        begins = LIKE_A_LATER_KEYFRAME if self._goes_on else {}
+        self._continues = self._is_lossy and not is_first
+        begins = LIKE_A_LATER_KEYFRAME if self._continues else {}
         self._stream: VideoStream = self._container.add_stream(
             "libx264",
             rate=video.rate.limit_denominator(1_000_000),
@@ -94,7 +94,7 @@ class Encoder:
             self._encode(*self._held)
         if self._start is None:
             self._start = ticks
-            if self._goes_on:
+            if self._continues:
                 self._encode(self._blank(), ticks - self._step, PictureType.I)
             self._held = frame, ticks, PictureType.I
         else:
@@ -114,11 +114,11 @@ class Encoder:
         """Return the segment, whose last frame is shown until `end` ticks."""
         if self._held is not None:
             last, ticks, kind = self._held
-            if self._is_lossy and not is_last:
-                self._encode(last, ticks, kind or PictureType.P)  # the one behind it must not be referred to
-                self._encode(last, end, PictureType.NONE)
-            else:
+            if is_last or not self._is_lossy:
                 self._encode(last, ticks, kind)
+            else:
+                self._encode(last, ticks, kind or PictureType.P)  # B would refer to what isn't kept
+                self._encode(last, end, PictureType.NONE)
         self._packets += self._stream.encode(None)
         self._packets = [each for each in self._packets if (self._start or 0) <= packet_time(each) < end]
         order = [packet_time(packet) for packet in self._packets]

@@ -1,11 +1,13 @@
 """Looks at what was sent: what it is, and whether we can take it."""
 
+from collections.abc import Iterator
 from fractions import Fraction
-from itertools import chain, islice
+from itertools import islice
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -161,15 +163,18 @@ def _video(container: InputContainer, limits: Limits) -> Video:
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
-    found = packets(container, stream)
-    first = next(found, None)
-    if first is not None and first.has_sidedata("encryption_info"):
-        raise Refused(Reason.ENCRYPTED)
-    tried = chain([] if first is None else [first], found)
-    for frame in islice(decoded(tried, stream), _TRIED_UNTIL_A_FRAME):
+    found = _unencrypted(packets(container, stream))
+    for frame in islice(decoded(found, stream), _TRIED_UNTIL_A_FRAME):
         if frame is not None:
             return frame
     raise Refused(Reason.NO_FRAMES)
+
+
+def _unencrypted(found: "Iterator[Packet[Stream]]") -> "Iterator[Packet[Stream]]":
+    for packet in found:
+        if packet.has_sidedata("encryption_info"):
+            raise Refused(Reason.ENCRYPTED)
+        yield packet
 
 
 def _audio(reader: Reader, index: int, *, makes_times: bool, probes: bool) -> Audio | None:
