@@ -14,7 +14,7 @@ import os
 import statistics
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,7 +22,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.transcode import Ours, make_source, run_ours
-from services.media.engine.cost import Costs
 from services.media.engine.index import Index
 from services.media.engine.media import Color, Media, Video
 from services.media.engine.plan import LADDER, Plan, Wanted, make_plan
@@ -74,10 +73,9 @@ KEYFRAME_SECONDS = 4
 OUTPUT_BITS_PER_PIXEL = 0.09
 
 
-def fitted(run: Ours) -> Costs:
-    """Return the costs that explain what a run's segments took."""
-    factor = sum(result.cpu_seconds for result in run.results) / run.plan.cost
-    return Costs(decode=factor, encode=factor)
+def fitted(run: Ours) -> float:
+    """Return the processor time that a run's segments took for each second of the engine's table."""
+    return sum(result.cpu_seconds for result in run.results) / run.plan.cost
 
 
 def list_schedule(jobs: list[float], workers: int) -> float:
@@ -89,9 +87,9 @@ def list_schedule(jobs: list[float], workers: int) -> float:
     return max(free)
 
 
-def predicted_here(plan: Plan, costs: Costs, overheads: dict[str, float], workers: int) -> float:
+def predicted_here(plan: Plan, pace: float, overheads: dict[str, float], workers: int) -> float:
     """Return the predicted wall time of a run on this machine."""
-    segments = [overheads["start"] + segment.cost * costs.encode for segment in plan.segments]
+    segments = [overheads["start"] + segment.cost * pace for segment in plan.segments]
     return (
         overheads["before"]
         + list_schedule([segments[0], overheads["sound"], *segments[1:]], workers)
@@ -99,7 +97,7 @@ def predicted_here(plan: Plan, costs: Costs, overheads: dict[str, float], worker
     )
 
 
-def predict(row: Published, costs: Costs, cloud: Lambda) -> dict[str, object]:
+def predict(row: Published, pace: float, cloud: Lambda) -> dict[str, object]:
     """Return the model's figures for one published row: one rendition, as large as the source up to 1080 lines."""
     frames = round(row.seconds * RATE)
     size = row.megabytes * 1_000_000
@@ -124,15 +122,16 @@ def predict(row: Published, costs: Costs, cloud: Lambda) -> dict[str, object]:
     each = size // frames
     keys = times[:: round(KEYFRAME_SECONDS * RATE)]
     index = Index(times, tuple(each * k for k in range(frames)), (each,) * frames, keys, 1001, is_exact=True)
-    slower = replace(costs, decode=costs.decode / cloud.core, encode=costs.encode / cloud.core)
+    pace /= cloud.core
     rendition = next(wish for wish in LADDER if wish.short_side and wish.short_side <= max(480, row.height))
-    wanted = Wanted((rendition,), cloud.parallel, cloud.cold_seconds, slower)
+    wanted = Wanted((rendition,), cloud.parallel, cloud.cold_seconds, pace)
     plan = make_plan(media, index, wanted)
 
     header = size * 0.01 if is_indexed else size  # without an index the first pass reads the whole file
     planning = cloud.cold_seconds + header / cloud.bytes_per_second
     fan_out = len(plan.segments) * cloud.invoke_seconds
-    segments = [segment.cost + 1.05 * size / len(plan.segments) / cloud.bytes_per_second for segment in plan.segments]
+    reading = 1.05 * size / len(plan.segments) / cloud.bytes_per_second
+    segments = [pace * segment.cost + reading for segment in plan.segments]
     output = plan.outputs[0]
     made = output.width * output.height * frames * OUTPUT_BITS_PER_PIXEL / 8
     assembly = 2 * made / cloud.bytes_per_second
@@ -152,36 +151,34 @@ def predict(row: Published, costs: Costs, cloud: Lambda) -> dict[str, object]:
     }
 
 
-def check(seconds: int, rounds: int) -> tuple[Costs, float]:
-    """Return fitted costs and the model's greatest error against runs of one and two workers."""
+def check(seconds: int, rounds: int) -> tuple[float, float]:
+    """Return the fitted pace and the model's greatest error against runs of one and two workers."""
     learnt, judged = make_source(720, seconds), make_source(720, seconds * 2 // 3)
     errors = []
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "made.mp4")
-        costs: list[Costs] = []
+        paces: list[float] = []
         for _ in range(rounds):
             for workers in (1, 2):
                 # Learnt from a run just before, of as many workers: a machine that is shared isn't the same for long.
                 run = run_ours(learnt, target, 720, workers)
                 fit = fitted(run)
                 inside = sum(result.wall_seconds for result in run.results) / sum(r.cpu_seconds for r in run.results)
-                wall = Costs(fit.decode * inside, fit.encode * inside)
-                busy = predicted_here(
-                    run.plan, wall, dict.fromkeys(("start", "before", "after", "sound"), 0.0), workers
-                )
+                wall = fit * inside
+                nothing = dict.fromkeys(("start", "before", "after", "sound"), 0.0)
+                busy = predicted_here(run.plan, wall, nothing, workers)
                 rest = max(0.0, run.wall - busy) / (len(run.plan.segments) / workers + 3)
                 overheads = {"start": rest, "before": rest, "after": rest, "sound": rest}
                 real = run_ours(judged, target, 720, workers)
                 predicted = predicted_here(real.plan, wall, overheads, workers)
                 errors.append((workers, predicted, real.wall))
                 print(f"{workers} workers: predicted {predicted:.1f} s, took {real.wall:.1f} s")
-                costs.append(fit)
+                paces.append(fit)
     by_workers = [
         statistics.median(abs(predicted - took) / took for count, predicted, took in errors if count == workers)
         for workers in (1, 2)
     ]
-    mean = statistics.median(each.encode for each in costs)
-    return Costs(mean, mean), max(by_workers)
+    return statistics.median(paces), max(by_workers)
 
 
 def main() -> None:
@@ -191,10 +188,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    costs, error = check(arguments.seconds, arguments.rounds)
+    pace, error = check(arguments.seconds, arguments.rounds)
     cloud = Lambda()
-    print(f"costs against the engine's table: {costs}; assumed: {cloud}")
-    rows = [predict(row, costs, cloud) for row in ROWS]
+    print(f"seconds for each of the engine's table: {pace:.2f}; assumed: {cloud}")
+    rows = [predict(row, pace, cloud) for row in ROWS]
     for row in rows:
         print(row)
     print(json.dumps({"rows": rows, "model_error": round(error, 4)}))

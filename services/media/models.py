@@ -118,7 +118,7 @@ class Segment(TenantModel):
     number = models.PositiveIntegerField()
     start_s = models.FloatField()
     length_s = models.FloatField()
-    cost_s = models.FloatField()  # seconds of one core, as planned
+    cost_s = models.FloatField()  # seconds of one core, by the engine's table
     made_at = models.DateTimeField(null=True)
     result = models.JSONField(null=True)  # the engine's, without what it took
     # What it took.

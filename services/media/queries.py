@@ -1,12 +1,13 @@
 """Reading videos, in the open scope. Lists come as querysets in no order, to be paginated."""
 
 import datetime as dt
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, Q, QuerySet, Sum
 
 from services.core import queries as core
 from services.jobs import queries as jobs
@@ -21,6 +22,7 @@ RENDITIONS = ("1080p", "720p", "480p")
 ADDRESS_SECONDS = 6 * 3600
 """For so long an address of a file is good: for as long as anyone watches. (A role's credentials may end sooner.)"""
 MASTER = "master.m3u8"
+_PACE_VIDEOS, _PACE_SEGMENTS, _PACE_TABLE, _PACE_COST = 5, 100, 5, 1.0
 MP4, HLS, VTT, JPEG = "video/mp4", "application/vnd.apple.mpegurl", "text/vtt", "image/jpeg"
 
 
@@ -45,6 +47,20 @@ def allowed() -> Allowed:
         parallel=own.parallel or settings.MEDIA_PARALLEL,
         renditions=tuple(each for each in RENDITIONS if not own.renditions or each in own.renditions.split()),
     )
+
+
+def pace() -> float:
+    """Return the seconds that a worker takes for each that a segment was said to cost, an estimate.
+
+    The median of the tenant's newest videos' segments: one that was held up says nothing. The table of costs counts as
+    so many segments at a pace of 1: what a few of them took may be due to their pictures. Short ones don't count: what
+    they take is being opened.
+    """
+    newest = Video.objects.filter(state=VideoState.READY).order_by("-created_at", "-id")[:_PACE_VIDEOS]
+    made = Segment.objects.filter(video__in=newest, cost_s__gte=_PACE_COST, wall_ms__gt=0)
+    found = made.annotate(pace=F("wall_ms") / 1000.0 / F("cost_s")).order_by("-made_at").values_list("pace", flat=True)
+    paces: list[float] = list(found[:_PACE_SEGMENTS])
+    return statistics.median([*paces, *[1.0] * _PACE_TABLE])
 
 
 def list_videos(

@@ -1,6 +1,4 @@
-"""What work costs, by benchmarks/transcode_costs.py; a caller with a history of jobs may fit its own."""
-
-from dataclasses import dataclass
+"""What work costs on the machine where benchmarks/transcode_costs.py was run; `Wanted.pace` is another's."""
 
 from services.media.engine.media import Media, Video
 
@@ -21,22 +19,17 @@ SOUND = 0.022
 """Seconds of one core per second of a sound track, decoded and made into AAC."""
 
 
-@dataclass(frozen=True)
-class Costs:
-    """Factors on the measured costs of this machine's core."""
+def decode_seconds(video: Video, size: float) -> float:
+    """Return the processor time of decoding one frame of so many bytes."""
+    pixels, bytes_ = DECODE.get(video.codec, _DECODE_OTHER)
+    return 1e-9 * (pixels * video.width * video.height + bytes_ * size)
 
-    decode: float = 1.0
-    encode: float = 1.0
 
-    def decode_seconds(self, video: Video, size: float) -> float:
-        """Return the processor time of decoding one frame of so many bytes."""
-        pixels, bytes_ = DECODE.get(video.codec, _DECODE_OTHER)
-        return self.decode * 1e-9 * (pixels * video.width * video.height + bytes_ * size)
+def encode_seconds(width: int, height: int, preset: str) -> float:
+    """Return the processor time of scaling and encoding one frame of this size."""
+    return ENCODE.get(preset, ENCODE["medium"]) * 1e-9 * width * height
 
-    def encode_seconds(self, width: int, height: int, preset: str) -> float:
-        """Return the processor time of scaling and encoding one frame of this size."""
-        return self.encode * ENCODE.get(preset, ENCODE["medium"]) * 1e-9 * width * height
 
-    def sound_seconds(self, media: Media) -> float:
-        """Return the processor time of all sound tracks."""
-        return self.encode * SOUND * len(media.audio) * float(media.duration)
+def sound_seconds(media: Media) -> float:
+    """Return the processor time of all sound tracks."""
+    return SOUND * len(media.audio) * float(media.duration)

@@ -2,12 +2,12 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby, pairwise
 
-from services.media.engine.cost import Costs
+from services.media.engine.cost import decode_seconds, encode_seconds, sound_seconds
 from services.media.engine.cuts import Work, choose_cuts
 from services.media.engine.index import Index
 from services.media.engine.media import Media, Video
@@ -57,7 +57,8 @@ class Wanted:
     """How many workers may run at once."""
     startup_seconds: float = 0.3
     """What a worker costs before its first frame; Lambda's cold start is some 3 s."""
-    costs: Costs = field(default_factory=Costs)
+    pace: float = 1.0
+    """Seconds that a worker takes here for one that work costs by the table (`cost`)."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Segment:
     reads_until: int
     """Byte after the last that is useful to read."""
     cost: float
-    """Predicted seconds of one core."""
+    """Seconds of one core, by the table."""
 
     @property
     def frames(self) -> int:
@@ -130,7 +131,7 @@ class Plan:
 
     @property
     def cost(self) -> float:
-        """Predicted seconds of one core for all segments."""
+        """Seconds of one core for all segments, by the table."""
         return sum(segment.cost for segment in self.segments)
 
 
@@ -142,9 +143,9 @@ def make_plan(media: Media, index: Index, wanted: Wanted) -> Plan:
     work = Work(
         parallel=wanted.parallel,
         startup=wanted.startup_seconds,
-        frame=decoding + encoding,
-        decoding=decoding,
-        sound=wanted.costs.sound_seconds(media),
+        frame=wanted.pace * (decoding + encoding),
+        decoding=wanted.pace * decoding,
+        sound=wanted.pace * sound_seconds(media),
     )
     seconds = float((index.times[-1] - index.times[0]) * media.video.time_base)
     return cut_at(media, index, wanted, choose_cuts(index, seconds, work))
@@ -160,10 +161,10 @@ def cut_at(media: Media, index: Index, wanted: Wanted, cuts: list[int]) -> Plan:
 
 
 def _frame_costs(video: Video, index: Index, wanted: Wanted) -> tuple[float, float]:
-    """Return what decoding a frame costs, and making all outputs of it, in the mean."""
+    """Return what decoding a frame costs by the table, and making all outputs of it, in the mean."""
     outputs = choose_outputs(video, wanted.renditions)
-    made = sum(wanted.costs.encode_seconds(each.width, each.height, each.rendition.preset) for each in outputs)
-    return wanted.costs.decode_seconds(video, sum(index.sizes) / len(index.sizes)), made
+    made = sum(encode_seconds(each.width, each.height, each.rendition.preset) for each in outputs)
+    return decode_seconds(video, sum(index.sizes) / len(index.sizes)), made
 
 
 def unsplit(plan: Plan) -> Plan:

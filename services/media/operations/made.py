@@ -1,5 +1,6 @@
 """Rows about what the engine found and made, and the engine's words of them: for workers, who have the engine."""
 
+import heapq
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,13 +20,17 @@ _MEASURED = ("cpu_seconds", "wall_seconds", "memory_mb", "fetched_bytes", "reque
 
 
 def wanted_by(allowed: queries.Allowed) -> "engine_plan.Wanted":
-    """Return what is made of a video for a tenant who may have so much."""
+    """Return what is made of a video for the scope's tenant, who may have so much."""
     from django.conf import settings
 
     from services.media.engine.plan import LADDER, Wanted
 
-    renditions = tuple(each for each in LADDER if each.name in allowed.renditions)
-    return Wanted(renditions, parallel=allowed.parallel, startup_seconds=settings.MEDIA_WORKER_START_SECONDS)
+    return Wanted(
+        renditions=tuple(each for each in LADDER if each.name in allowed.renditions),
+        parallel=allowed.parallel,
+        startup_seconds=settings.MEDIA_WORKER_START_SECONDS,
+        pace=queries.pace(),
+    )
 
 
 def keep_media(video: Video, media: "Media") -> None:
@@ -40,7 +45,7 @@ def keep_media(video: Video, media: "Media") -> None:
     Plan.objects.update_or_create(video=video, defaults={"media": to_json(media)})
 
 
-def keep_plan(video: Video, plan: "engine_plan.Plan", allowed: queries.Allowed) -> None:
+def keep_plan(video: Video, plan: "engine_plan.Plan", wanted: "engine_plan.Wanted") -> None:
     """Write the plan, its segments and its renditions, unless there is one."""
     from services.media.engine.wire import to_json
 
@@ -50,7 +55,7 @@ def keep_plan(video: Video, plan: "engine_plan.Plan", allowed: queries.Allowed) 
     Rendition.objects.bulk_create(
         Rendition(video=video, name=each.name, width=each.width, height=each.height) for each in plan.outputs
     )
-    set_columns(video, seconds=_milli(plan.seconds), predicted_ms=predicted_ms(plan, allowed.parallel))
+    set_columns(video, seconds=_milli(plan.seconds), predicted_ms=predicted_ms(plan, wanted))
 
 
 def replan(video: Video, plan: "engine_plan.Plan", job: ClaimedJob) -> None:
@@ -81,16 +86,13 @@ def _write_segments(video: Video, plan: "engine_plan.Plan") -> None:
     )
 
 
-def predicted_ms(plan: "engine_plan.Plan", parallel: int) -> int:
+def predicted_ms(plan: "engine_plan.Plan", wanted: "engine_plan.Wanted") -> int:
     """Return how long the work on a plan will take, in milliseconds: each piece goes to whoever is free first."""
-    from django.conf import settings
-
-    free_at = [0.0] * parallel
+    free_at = [0.0] * wanted.parallel
     for segment in plan.segments:
-        first = min(range(parallel), key=free_at.__getitem__)
-        free_at[first] += settings.MEDIA_WORKER_START_SECONDS + segment.cost
+        heapq.heapreplace(free_at, free_at[0] + wanted.startup_seconds + wanted.pace * segment.cost)
     # One start each before the segments (inspection) and after them (the MP4), which is nearly all they take.
-    return round(1000 * (max(free_at) + 2 * settings.MEDIA_WORKER_START_SECONDS))
+    return round(1000 * (max(free_at) + 2 * wanted.startup_seconds))
 
 
 def keep_picture_playlists(video: Video) -> None:

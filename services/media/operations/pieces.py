@@ -44,16 +44,17 @@ def run_prepare(*, job: ClaimedJob) -> dict[str, Any]:
         return {}
     with tenant(job.tenant):
         allowed = queries.allowed()
+        wanted = wanted_by(allowed)
     source = Original(queries.original_key(video), video.size or 0)
     limits = replace(USUAL_LIMITS, bytes=allowed.max_bytes, seconds=allowed.max_seconds)
     with refusing(job, video):
-        prepared = sandbox.prepare(source=source, wanted=wanted_by(allowed), limits=limits)
+        prepared = sandbox.prepare(source=source, wanted=wanted, limits=limits)
     media, plan = prepared.media, prepared.plan
     with written(job, video) as (held, working):
         if held is not None:
             keep_media(held, media)
             if plan is not None:
-                keep_plan(held, plan, allowed)
+                keep_plan(held, plan, wanted)
             job.progress.report(1, 1)
             advance(working, at=job.clock())
     return {"seconds": round(float(media.duration), 3), "segments": len(plan.segments) if plan else 0}
@@ -77,6 +78,7 @@ def run_tracks(*, job: ClaimedJob) -> dict[str, Any]:
         return {}
     with tenant(job.tenant):
         allowed = queries.allowed()
+        wanted = wanted_by(allowed)
         row = Plan.objects.get(video=video)
     media = from_json(Media, row.media)
     limits = replace(USUAL_LIMITS, bytes=allowed.max_bytes, seconds=allowed.max_seconds)
@@ -84,7 +86,7 @@ def run_tracks(*, job: ClaimedJob) -> dict[str, Any]:
         made = sandbox.transcode_tracks(
             source=Original(queries.original_key(video), video.size or 0),
             media=media,
-            wanted=wanted_by(allowed),
+            wanted=wanted,
             save=saver(video),
             progress=reporter(job, round(float(media.duration))),
             limits=limits,
@@ -94,7 +96,7 @@ def run_tracks(*, job: ClaimedJob) -> dict[str, Any]:
             # A plan of an earlier pass stays: pieces were made by it.
             row = Plan.objects.get(video=held)
             if row.plan is None and made.plan is not None:
-                keep_plan(held, made.plan, allowed)
+                keep_plan(held, made.plan, wanted)
             Plan.objects.filter(video=held).update(tracks=without_measures(to_json(replace(made, plan=None))))
             plan = from_json(EnginePlan, Plan.objects.get(video=held).plan)
             for track in made.audio:

@@ -84,7 +84,7 @@ def _prepare(tenant_id: UUID) -> Video:
         Job.objects.all().delete()
         working = hold_working()
         made.keep_media(working[video.id], media)
-        made.keep_plan(working[video.id], plan, queries.allowed())
+        made.keep_plan(working[video.id], plan, made.wanted_by(queries.allowed()))
         advance(working, at=AT)
         return queries.get_video(video_id=video.id)
 

@@ -18,8 +18,8 @@ from services.media.models import Allowance, Plan, Playlist, Rendition, Segment,
 from services.media.operations import attempt
 from services.media.refusals import SENTENCES
 from tenants.isolation import operator, tenant
-from tests.factories import AT
-from tests.services.media.rows import arrived, clip, files_of
+from tests.factories import AT, make_tenant
+from tests.services.media.rows import arrived, clip, files_of, ready_video
 from workers import tasks  # noqa: F401  # registers the operations
 from workers.runner import advance
 
@@ -82,6 +82,64 @@ def test_video_is_made_piece_by_piece(home, run_jobs):
     assert storage().size(queries.rendition_key(video, "480p")) == made.size
     assert playlist.count("#EXTINF") == playlist.count("/files/") - 1  # and the header
     assert playlist.endswith("#EXT-X-ENDLIST\n")
+
+
+def add_history(took):
+    """Write a ready video whose segments have taken so long, as pairs of planned cost and real seconds."""
+    video = ready_video()
+    Segment.objects.filter(video=video).delete()
+    Segment.objects.bulk_create(
+        Segment(
+            video=video, number=number, start_s=number, length_s=1, cost_s=cost, made_at=AT, started_at=AT, result={},
+            cpu_ms=1, wall_ms=round(1000 * real), memory_mb=90, fetched_bytes=500,
+        )
+        for number, (cost, real) in enumerate(took)
+    )  # fmt: skip
+    return video
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([], 1.0),
+        ([[(2.0, 3.0)] * 4], 1.0),
+        ([[(2.0, 3.0)] * 5], 1.25),
+        ([[(2.0, 3.0)] * 6], 1.5),
+        ([[(2.0, 3.0)] * 6 + [(2.0, 100.0)]], 1.5),
+        ([[(2.0, 3.0)] * 3, [(2.0, 5.0)] * 4], 1.5),
+        ([[(0.9, 9.0)] * 9], 1.0),
+        ([[(2.0, 8.0)] * 99, *[[(2.0, 1.0)] * 2] * 5], 0.5),
+    ],
+    ids=["none", "few", "as many as the table", "more", "one was held up", "two videos", "too short", "long ago"],
+)
+def test_pace_is_that_of_the_newest_videos(home, history, expected):
+    with tenant(home.id):
+        for number, took in enumerate(history):
+            video = add_history(took)
+            Video.objects.filter(id=video.id).update(created_at=AT + dt.timedelta(minutes=number))
+        assert queries.pace() == pytest.approx(expected)
+    with tenant(make_tenant(slug="other").id):
+        assert queries.pace() == 1.0
+
+
+def test_pace_of_a_video_that_is_not_ready_is_not_known(home):
+    with tenant(home.id):
+        Video.objects.filter(id=add_history([(2.0, 9.0)] * 9).id).update(state=VideoState.CANCELLED)
+        assert queries.pace() == 1.0
+
+
+def test_prediction_follows_the_pace_of_the_past(home):
+    predicted = []
+    for took in ([], [(2.0, 5.0)] * 6):
+        with tenant(home.id):
+            add_history(took)
+        video = arrived(home.id, clip())
+        run_kind(home, PREPARE)
+        with tenant(home.id):
+            predicted.append(queries.get_video(video_id=video.id).predicted_ms)
+
+    assert predicted[0] > 0
+    assert predicted[1] == pytest.approx(2.5 * predicted[0], abs=2)
 
 
 def test_playlist_grows_in_order(home, run_jobs):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.media.engine import preparation
 from services.media.engine.captions import CaptionResult
+from services.media.engine.cost import decode_seconds, sound_seconds
 from services.media.engine.index import Index, IndexDraft
 from services.media.engine.limits import Limits
 from services.media.engine.media import Audio, Media
@@ -62,10 +63,17 @@ def test_pieces_are_equal_but_the_first_and_where_workers_end_the_last(frames, e
     assert seconds(plan) == expected
 
 
+@pytest.mark.parametrize(("pace", "expected"), [(0.5, 7), (1.0, 11), (2.0, 24)])
+def test_on_a_slow_core_there_are_more_pieces_where_none_may_take_long(pace, expected):
+    plan = make_plan(media_of(), index_of(18_000, 60), Wanted((LADDER[1],), pace=pace))
+
+    assert len(plan.segments) == expected
+
+
 def ends(plan: Plan, wanted: Wanted) -> list[float]:
     """Return when each worker will have nothing more to do: each takes the next segment when it is free."""
     free = [0.0] * wanted.parallel
-    for work in (wanted.costs.sound_seconds(plan.media), *(segment.cost for segment in plan.segments)):
+    for work in (sound_seconds(plan.media), *(segment.cost for segment in plan.segments)):
         heapq.heapreplace(free, free[0] + wanted.startup_seconds + work)
     return free
 
@@ -82,7 +90,7 @@ def test_all_workers_end_at_the_same_time(every, parallel, tracks):
     plan = make_plan(media, index_of(4500, every), wanted)
 
     frame = plan.cost / 4500
-    share = wanted.costs.decode_seconds(media.video, 1000) / frame
+    share = decode_seconds(media.video, 1000) / frame
     found = ends(plan, wanted)
     assert max(found) - sum(found) / parallel <= wanted.startup_seconds + 2 * (1 + share * every) * frame
 
