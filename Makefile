@@ -25,7 +25,7 @@ lambda: setup ## Deploy the whole platform to an emulator of AWS and run it ther
 clean-demo: setup ## Forget the demo: its database and its files.
 	@$(BIN)/python -c "import pathlib, sys; from fatfire.kit.postgres import EmbeddedPostgres as P; \
 	  sys.exit('a demo still runs; stop it first' if P(pathlib.Path('$(DEMO_CLUSTER)')).running() else 0)"
-	rm -rf .data/postgres .data/bank-simulator.sqlite3* .data/master.key .data/secret.key .data/demo.lock
+	rm -rf .data/postgres .data/media .data/bank-simulator.sqlite3* .data/master.key .data/secret.key .data/demo.lock
 
 lint: setup ## Check style, format, types and the direction of imports.
 	$(BIN)/ruff check

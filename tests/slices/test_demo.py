@@ -22,6 +22,7 @@ import pytest
 BASE_DIR = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60
 ASSETS = 14
+SEEN = ("Living room", "ready", True)
 
 
 def free_port() -> int:
@@ -111,11 +112,16 @@ class Demo:
             time.sleep(0.01)
 
     def wait_until_settled(self) -> None:
-        """Wait until the banks are linked and imported and every account is worth something."""
+        """Wait until the banks are linked and imported, every account is worth something, and the video can be seen."""
         deadline = time.monotonic() + DEADLINE_S
-        while len(self.assets()) < ASSETS or self.open_jobs() or self.net_worth()["missing"]:
+        while len(self.assets()) < ASSETS or self.open_jobs() or self.net_worth()["missing"] or self.videos() != [SEEN]:
             assert time.monotonic() < deadline, self.get("/jobs")
             time.sleep(0.05)
+
+    def videos(self) -> list[tuple[str, str, bool]]:
+        """Return title and state of each, and whether it is of something insured."""
+        items = self.get("/videos")["items"]
+        return [(each["title"], each["state"], bool(each["policy_id"] and each["asset_id"])) for each in items]
 
     def assets(self) -> list[dict]:
         return self.get("/assets?limit=500")["items"]
@@ -191,6 +197,7 @@ def test_server_starts_stops_and_mends(reachable_dir):
 
     with running_demo(data_dir, port) as demo:
         assert demo.net_worth() == first
+        assert demo.videos() == [SEEN]
         assert "Harper family" in console_of(demo)
 
         second = Demo(data_dir, free_port())

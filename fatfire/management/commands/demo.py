@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from pydantic import SecretStr
 
-from fatfire import demo
+from fatfire import demo, demo_video
 from fatfire.kit import clock
 from fatfire.kit.errors import DomainError
 from fatfire.kit.serving import LARGEST_REQUEST_BYTES, PortTaken, Server
@@ -122,6 +122,7 @@ class Command(BaseCommand):
                 if first_start:
                     self._wait_for_open_jobs(stop)
                 self._say_where(web.url, tenants, at)
+                demo_video.send(tenants[0], now=clock.now)  # drawing it takes a moment
                 while not stop.wait(0.5) and not (stop_with_parent and os.getppid() != parent):
                     pass
                 self.stdout.write("Stopping.")
