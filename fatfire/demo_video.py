@@ -7,14 +7,13 @@ from collections.abc import Callable
 import httpx
 from django.conf import settings
 
-from services.core import queries as core
 from services.insurance import queries as insurance
 from services.insurance.operations import PolicyKind
 from services.media import operations, queries
 from services.media.models import VideoState
 from services.media.operations import VideoFacts
 from tenants.isolation import tenant
-from tenants.models import Tenant
+from tenants.models import AuditEvent, Tenant
 
 TITLE, FILE_NAME = "Living room", "living-room.mp4"
 SECONDS, RATE = 8, 24
@@ -41,26 +40,30 @@ THINGS = (
 
 
 def send(owner: Tenant, *, now: Callable[[], dt.datetime]) -> None:
-    """Send the video, if it isn't there; a start that was interrupted is gone on with by the next. Outside of a block.
+    """Send the video, once: who deletes it is rid of it. What was interrupted is gone on with. Outside of a block.
 
     Raises:
         httpx.HTTPError: the storage couldn't be reached.
     """
     with tenant(owner.id):
-        video = queries.list_videos().filter(title=TITLE).first()
-        if video is not None and video.state != VideoState.UPLOADING:
-            return
-        if video is None:
-            portfolio = core.list_portfolios().earliest("created_at")
-            home = insurance.list_policies(portfolio_id=portfolio.id).get(kind=PolicyKind.HOME_AND_CONTENTS)
-            shown = VideoFacts(portfolio_id=portfolio.id, title=TITLE, policy_id=home.id, asset_id=home.asset_id)
-            video = operations.add_video(facts=shown, at=now())
+        video = queries.list_videos().filter(title=TITLE, state=VideoState.UPLOADING).first() or _announced(now())
+    if video is None:
+        return
     content = draw()
     upload = operations.begin_upload(tenant_id=owner.id, video_id=video.id, file_name=FILE_NAME, size=len(content))
     for part in upload.to_send:
         url = httpx.URL(settings.SITE_URL).join(part.url)
         httpx.put(url, content=content[part.start : part.start + part.size]).raise_for_status()
     operations.complete_upload(tenant_id=owner.id, video_id=video.id, at=now())
+
+
+def _announced(at: dt.datetime) -> operations.Video | None:
+    """Return a new video of what the home's policy covers; None if there was one before, or there is no such policy."""
+    home = insurance.list_policies().filter(kind=PolicyKind.HOME_AND_CONTENTS).first()
+    if home is None or AuditEvent.objects.filter(action="create", subject="video").exists():
+        return None
+    facts = VideoFacts(portfolio_id=home.portfolio_id, title=TITLE, policy_id=home.id, asset_id=home.asset_id)
+    return operations.add_video(facts=facts, at=at)
 
 
 def draw() -> bytes:
