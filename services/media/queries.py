@@ -22,8 +22,14 @@ RENDITIONS = ("1080p", "720p", "480p")
 ADDRESS_SECONDS = 6 * 3600
 """For so long an address of a file is good: for as long as anyone watches. (A role's credentials may end sooner.)"""
 MASTER = "master.m3u8"
-_PACE_VIDEOS, _PACE_SEGMENTS, _PACE_TABLE, _PACE_COST = 5, 100, 5, 1.0
 MP4, HLS, VTT, JPEG = "video/mp4", "application/vnd.apple.mpegurl", "text/vtt", "image/jpeg"
+
+_LEARNT_VIDEOS, _LEARNT_SEGMENTS = 5, 100
+"""Of how many videos, and of how many of their segments at most, the pace is learnt."""
+_LEARNT_COST = 1.0
+"""From what cost on, in seconds, a segment tells the pace: what a shorter one takes is being opened."""
+_TABLE_SEGMENTS = 5
+"""As how many segments at a pace of 1 the table of costs counts: what a few took may be due to their pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +58,13 @@ def allowed() -> Allowed:
 def pace() -> float:
     """Return the seconds that a worker takes for each that a segment was said to cost, an estimate.
 
-    The median of the tenant's newest videos' segments: one that was held up says nothing. The table of costs counts as
-    so many segments at a pace of 1: what a few of them took may be due to their pictures. Short ones don't count: what
-    they take is being opened.
+    The median of what segments of the tenant's newest videos took, so that one that was held up says nothing.
     """
-    newest = Video.objects.filter(state=VideoState.READY).order_by("-created_at", "-id")[:_PACE_VIDEOS]
-    made = Segment.objects.filter(video__in=newest, cost_s__gte=_PACE_COST, wall_ms__gt=0)
+    newest = Video.objects.filter(state=VideoState.READY).order_by("-created_at", "-id")[:_LEARNT_VIDEOS]
+    made = Segment.objects.filter(video__in=newest, cost_s__gte=_LEARNT_COST, wall_ms__gt=0)
     found = made.annotate(pace=F("wall_ms") / 1000.0 / F("cost_s")).order_by("-made_at").values_list("pace", flat=True)
-    paces: list[float] = list(found[:_PACE_SEGMENTS])
-    return statistics.median([*paces, *[1.0] * _PACE_TABLE])
+    paces: list[float] = list(found[:_LEARNT_SEGMENTS])
+    return statistics.median([*paces, *[1.0] * _TABLE_SEGMENTS])
 
 
 def list_videos(
